@@ -1,0 +1,76 @@
+/* What a kernel may use. Every file that includes this is compiled once for each real type and
+ * instruction set, with REAL_BITS, ISA and (for a rule) THIS_RULE given by the build; this is the
+ * only place that asks which. Nothing but + - * / sqrt, comparison and select may touch a number,
+ * products of three are parenthesised, and constants are cast to real: then every build rounds alike.
+ */
+#ifndef LRC_KERNEL_H
+#define LRC_KERNEL_H
+
+#include "engine.h"
+
+#include <float.h>
+#include <math.h>
+
+_Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be rounded to float");
+
+#define PASTE_(a, b, c) lrc_##a##_##b##_##c
+#define PASTE(a, b, c) PASTE_(a, b, c)
+#define CONCAT_(a, b) a##b
+#define CONCAT(a, b) CONCAT_(a, b)
+
+#if REAL_BITS == 32
+typedef float real;
+#define SQRT sqrtf
+#define NAME(x) PASTE(x, f32, ISA)
+#else
+typedef double real;
+#define SQRT sqrt
+#define NAME(x) PASTE(x, f64, ISA)
+#endif
+
+/* EACH (i, n) { ... }: the iterations are independent of each other. */
+#if defined(__clang__)
+#define EACH(i, n) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < (n); i++)
+#elif defined(_MSC_VER)
+#define EACH(i, n) __pragma(loop(ivdep)) for (size_t i = 0; i < (n); i++)
+#else
+#define EACH(i, n) _Pragma("GCC ivdep") for (size_t i = 0; i < (n); i++)
+#endif
+
+/* The sign of x: zero of its own sign for a zero, NaN for NaN. */
+#define SIGN(x) ((x) > 0 ? (real)1 : (x) < 0 ? (real)-1 : (x))
+
+/* struct <rule>_state and struct <rule>_hyper from the table; `state` and `hyper` in a rule's file. */
+typedef real *array;
+#define STATE(...) { array __VA_ARGS__; }
+#define HYPER(...) { double __VA_ARGS__; }
+#define RULE(name, NAME, STATES, HYPERS, ...) \
+    struct name##_state STATES;               \
+    struct name##_hyper HYPERS;
+#include "rules.def"
+#undef RULE
+#undef HYPER
+#undef STATE
+
+/* A rule is at most three functions.
+ *
+ * constants  once a step: hyper-parameters, step number t = 1, 2, ... and, for a rule that measures,
+ *            its sums over the tensor (NULL before they are known) -> the rule's struct constants,
+ *            made of at most LRC_MAX_CONSTANTS reals. Computed in double, cast once.
+ * update     a loop over n elements of p, g and the state arrays.
+ * measure    the terms of the rule's sums, one row of doubles a sum; the pipeline adds them up. */
+typedef struct {
+    void (*constants)(const void *hyper, int64_t t, const double *sums, void *constants);
+    void (*update)(size_t n, real *restrict p, const real *restrict g, const void *state,
+                   const void *constants);
+    void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
+                    const void *constants, double *const *terms);
+} kernel;
+
+#ifdef THIS_RULE
+typedef struct CONCAT(THIS_RULE, _hyper) hyper_t;
+typedef struct CONCAT(THIS_RULE, _state) state_t;
+#define KERNEL extern const kernel NAME(THIS_RULE); const kernel NAME(THIS_RULE)
+#endif
+
+#endif

@@ -1,0 +1,173 @@
+/* lrcore: the step from gradient to new parameters.
+ *
+ * The public C interface. Plain C11, no Python. The caller owns every array; the library keeps
+ * nothing but what lrc_plan_new() allocates. Nothing here prints, and nothing but lrc_plan_new()
+ * allocates or can fail. What is passed in is taken at its word: lengths, dtypes and
+ * hyper-parameters must be what this header says they are.
+ *
+ * A program:
+ *
+ *     lrc_schedule lr = {.kind = LRC_COSINE, .arg = {1e-3, 10000, 0}, .warmup = 500};
+ *     lrc_tensor w = {.p = weights, .n = n, .dtype = LRC_F32, .state = {m, v}};
+ *     lrc_group g = {.h = {1e-3, 0.9, 0.999, 1e-8, 0.01, 0}, .schedule = {&lr}};
+ *     lrc_plan *plan = lrc_plan_new(LRC_ADAMW, 1, &w, 1, &g);
+ *     for (;;) { w.g = gradient(); lrc_step(plan); }
+ *     lrc_plan_free(plan);
+ */
+#ifndef LRCORE_H
+#define LRCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ schedules */
+
+enum {
+#define SCHEDULE(name, NAME, ...) LRC_##NAME,
+#include "schedules.def"
+#undef SCHEDULE
+    LRC_SCHEDULES
+};
+
+enum { LRC_SCHEDULE_ARGS = 6 };
+
+/* A row of schedules.def as text: names separated by ", ". */
+typedef struct {
+    const char *name, *args, *lists;
+} lrc_schedule_info;
+
+extern const lrc_schedule_info lrc_schedules[LRC_SCHEDULES];
+
+/* A value as a pure function of the update index t = 0, 1, 2, ... 2^53.
+ * `arg` holds the numbers in the order of the row in schedules.def. `list` holds `count` positions
+ * in increasing order (milestones, boundaries), then the values of a piecewise schedule, one more
+ * than boundaries. `part` are the schedules that scale (one) and join (count + 1) are made of.
+ * The first `warmup` updates rise linearly from `warmup_start`; the schedule proper begins at
+ * t = warmup. */
+typedef struct lrc_schedule {
+    int kind;
+    int count;
+    double warmup, warmup_start;
+    double arg[LRC_SCHEDULE_ARGS];
+    const double *list;
+    const struct lrc_schedule *const *part;
+    double (*call)(int64_t t, void *user); /* kind LRC_LAMBDA */
+    void *user;
+} lrc_schedule;
+
+double lrc_schedule_at(const lrc_schedule *s, int64_t t);
+void lrc_schedule_values(const lrc_schedule *s, size_t n, const int64_t *t, double *out);
+
+/* The functions that schedules and bias corrections are made of: within 1 ulp, and the same bits
+ * on every platform. */
+double lrc_exp(double x);
+double lrc_log(double x);
+double lrc_pow(double x, double y);
+double lrc_cospi(double x);
+
+/* ---------------------------------------------------------------------- rules */
+
+enum {
+#define RULE(name, NAME, ...) LRC_##NAME,
+#include "rules.def"
+#undef RULE
+    LRC_RULES
+};
+
+enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_DIMS = 64 };
+
+typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_INSIDE } lrc_decay;
+
+/* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
+ * exists only where a hyper-parameter is not zero ("vmax:amsgrad") or what it starts at
+ * ("s=initial_accumulator_value"; otherwise zero). */
+typedef struct {
+    const char *name, *states, *hypers, *notes;
+    int decay; /* lrc_decay: what the pipeline does with weight_decay */
+    int sums;  /* sums taken by a sweep of their own before the update; 0: one sweep */
+} lrc_rule_info;
+
+extern const lrc_rule_info lrc_rules[LRC_RULES];
+
+typedef enum { LRC_F32, LRC_F64, LRC_F16 } lrc_dtype;
+typedef enum { LRC_RAISE, LRC_SKIP, LRC_IGNORE } lrc_nonfinite;
+
+/* One parameter array. p and state are contiguous and of `dtype` (float32 or float64).
+ * The gradient g is n elements of g_dtype (also float16), contiguous in p's order where g_ndim is
+ * 0, and of any shape and byte strides otherwise. g == NULL leaves the tensor as it is. */
+typedef struct {
+    void *p;
+    void *state[LRC_MAX_STATES];
+    int64_t n;
+    int64_t t; /* updates this tensor has had */
+    int dtype, group;
+    const void *g;
+    int g_dtype, g_ndim;
+    const int64_t *g_shape, *g_stride;
+} lrc_tensor;
+
+/* Tensors that share hyper-parameters: h in the order of the rule's row. Where schedule[i] is not
+ * NULL it supplies h[i] at every step. */
+typedef struct {
+    double h[LRC_MAX_HYPERS];
+    const lrc_schedule *schedule[LRC_MAX_HYPERS];
+    double clip_value; /* 0: off */
+    const lrc_schedule *clip_value_schedule;
+    int maximize;
+} lrc_group;
+
+/* What a step works on. All fields but the last three may be changed between steps. */
+typedef struct lrc_plan {
+    int rule;
+    int64_t n_tensors;
+    lrc_tensor *tensors;
+    int64_t n_groups;
+    lrc_group *groups;
+    double clip_norm; /* 0: off */
+    const lrc_schedule *clip_norm_schedule;
+    int nonfinite;
+    int64_t t;        /* updates made */
+    double grad_norm; /* of the last step, where clip_norm was on */
+    int64_t bad_tensor; /* after a refused step: the first tensor with a non-finite gradient */
+    struct lrc_work *work;
+} lrc_plan;
+
+/* NULL when there is no memory. The arrays stay the caller's and must outlive the plan. */
+lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t n_groups,
+                       lrc_group *groups);
+void lrc_plan_free(lrc_plan *plan);
+
+/* lrc_step = lrc_refresh + lrc_update. refresh puts the schedules' values for update plan->t into
+ * h; update makes the step and returns 1, or returns 0 with nothing changed where a gradient is not
+ * finite and plan->nonfinite is not LRC_IGNORE. */
+void lrc_refresh(lrc_plan *plan);
+int lrc_update(lrc_plan *plan);
+int lrc_step(lrc_plan *plan);
+
+/* The same arrays, sweeps, chunks and threads with additions in place of the rule: the memory limit
+ * that a rule is measured against. Overwrites parameters and state. */
+void lrc_roofline(lrc_plan *plan);
+
+/* ------------------------------------------------- instruction sets and threads */
+
+int lrc_isa_count(void);              /* those this machine runs, best first */
+const char *lrc_isa_name(int i);      /* NULL past the end */
+const char *lrc_get_isa(void);
+int lrc_set_isa(const char *name);    /* 0 where this machine does not run it */
+
+int lrc_get_num_threads(void);
+void lrc_set_num_threads(int n);      /* n >= 1 */
+
+/* Runs task(context, i) for i in 0 .. n-1, in any order, and returns when all are done. A host
+ * with a pool of its own supplies it here; NULL restores the library's. */
+typedef void lrc_parallel_for(size_t n, void (*task)(void *context, size_t i), void *context);
+void lrc_set_parallel_for(lrc_parallel_for *host);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,18 @@
+/* Sums in a fixed order: inside a chunk element i goes to lane i mod LANES, the lanes are added as a
+ * tree, and whoever adds chunks does it in their order. Neither threads, blocks nor the width of a
+ * vector register show in the result. */
+#ifndef LRC_REDUCE_H
+#define LRC_REDUCE_H
+
+#include "kernel.h"
+
+typedef struct {
+    double lane[LRC_LANES];
+} lrc_lanes;
+
+void NAME(sum)(size_t n, const double *x, lrc_lanes *s);
+void NAME(sum_squares)(size_t n, const real *x, lrc_lanes *s);
+double NAME(total)(const lrc_lanes *s);
+int NAME(finite)(size_t n, const real *x);
+
+#endif

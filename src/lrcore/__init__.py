@@ -1,0 +1,68 @@
+"""The step from gradient to new parameters: update rules and learning-rate schedules in C.
+
+Every step and every schedule value equals, bit for bit, a readable NumPy reference, on every
+instruction set, thread count and platform.
+
+Examples
+--------
+>>> import numpy as np, lrcore
+>>> from lrcore import schedules
+>>> params = {"w": np.zeros((784, 10), np.float32), "b": np.zeros(10, np.float32)}
+>>> opt = lrcore.AdamW(params, lr=schedules.Cosine(1e-3, steps=10_000, warmup=500), clip_norm=1.0)
+>>> opt.step({"w": np.ones((784, 10), np.float32), "b": None})
+True
+"""
+
+from . import _config, schedules
+from ._config import get_include, get_library, show_config
+from ._core import (
+    NonFiniteError,
+    build_info,
+    get_isa,
+    get_num_threads,
+    isas,
+    set_isa,
+    set_num_threads,
+)
+from ._optimizer import Optimizer, ParamGroup
+from ._schedule import Schedule
+from .optimizers import LAMB, SGD, Adagrad, Adam, AdamW, Lion, RMSprop
+
+__version__ = build_info()["version"]
+
+__all__ = [
+    "LAMB",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "NonFiniteError",
+    "Optimizer",
+    "ParamGroup",
+    "RMSprop",
+    "Schedule",
+    "functional",
+    "get_include",
+    "get_isa",
+    "get_library",
+    "get_num_threads",
+    "isas",
+    "optimizers",
+    "reference",
+    "schedules",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+]
+
+_config.apply_environment()
+
+
+def __getattr__(name: str) -> object:
+    """Import what a plain `import lrcore` need not pay for when it is asked for."""
+    if name in ("functional", "reference"):
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,547 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: freethreading_compatible=True, embedsignature=True
+"""The seam: check arrays, drop the GIL, call C. Nothing here knows a rule, and no check is made
+after C has been entered."""
+
+cimport cython
+cimport numpy as cnp
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdlib cimport qsort
+from libc.string cimport memset
+
+from lrcore cimport *
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from *:
+    """
+    static const char *lrc_compiler(void) { return LRC_COMPILER; }
+    static const char *lrc_flags(void) { return LRC_FLAGS; }
+    static const char *lrc_version(void) { return LRC_VERSION; }
+    """
+    const char *lrc_version()
+    const char *lrc_compiler()
+    const char *lrc_flags()
+
+cdef extern from "engine.h":
+    uint64_t lrc_fenv_set()
+    void lrc_fenv_restore(uint64_t before)
+
+
+# ------------------------------------------------------------------------- tables
+
+def _names(bytes text):
+    return tuple(name for name in text.decode().split(", ") if name)
+
+
+def rules():
+    """The rows of rules.def: name -> (number, states, hyper-parameters, notes, decay, sums)."""
+    decays = ("coupled", "decoupled", "inside")
+    return {
+        lrc_rules[i].name.decode(): (
+            i, _names(lrc_rules[i].states), _names(lrc_rules[i].hypers),
+            tuple(lrc_rules[i].notes.decode().split()), decays[lrc_rules[i].decay],
+            lrc_rules[i].sums)
+        for i in range(LRC_RULES)
+    }
+
+
+def schedules():
+    """The rows of schedules.def: name -> (argument names, lists)."""
+    return {lrc_schedules[i].name.decode(): (_names(lrc_schedules[i].args),
+                                             _names(lrc_schedules[i].lists))
+            for i in range(LRC_SCHEDULES)}
+
+
+# ---------------------------------------------------------------------- schedules
+
+cdef double _call(int64_t t, void *user) noexcept:
+    """A Lambda's callback. The exception waits in its Curve for whoever asked."""
+    cdef Curve curve = <Curve>user
+    try:
+        return curve._function(t)
+    except BaseException as error:
+        curve._error = error
+        return float("nan")
+
+
+@cython.final
+cdef class Curve:
+    """A schedule as C evaluates it. Holds everything its struct points to."""
+
+    cdef lrc_schedule c
+    cdef readonly tuple parts
+    cdef double *numbers
+    cdef const lrc_schedule **children
+    cdef object _function
+    cdef object _error
+
+    def __cinit__(self, str kind, tuple args, tuple values=(), int count=0, tuple parts=(),
+                  double warmup=0.0, double warmup_start=0.0, call=None):
+        cdef list kinds = list(schedules())
+        cdef Py_ssize_t i
+        cdef Curve part
+        if len(args) > LRC_SCHEDULE_ARGS:
+            raise ValueError(f"{kind}: at most {LRC_SCHEDULE_ARGS} arguments, got {len(args)}")
+        memset(&self.c, 0, sizeof(self.c))
+        self.c.kind = kinds.index(kind)
+        self.c.count = count
+        self.c.warmup = warmup
+        self.c.warmup_start = warmup_start
+        for i in range(len(args)):
+            self.c.arg[i] = args[i]
+        self.numbers = <double *>PyMem_Calloc(len(values) + 1, sizeof(double))
+        self.children = <const lrc_schedule **>PyMem_Calloc(len(parts) + 1, sizeof(void *))
+        if self.numbers == NULL or self.children == NULL:
+            raise MemoryError
+        for i in range(len(values)):
+            self.numbers[i] = values[i]
+        for i in range(len(parts)):
+            part = parts[i]
+            self.children[i] = &part.c
+        self.c.list = self.numbers
+        self.c.part = self.children
+        self.parts = parts
+        self._function = call
+        self.c.call = _call
+        self.c.user = <void *>self
+
+    def __dealloc__(self):
+        PyMem_Free(self.numbers)
+        PyMem_Free(self.children)
+
+    def raise_pending(self):
+        """Raise what a callback raised during the evaluation just made."""
+        cdef Curve part
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        for part in self.parts:
+            part.raise_pending()
+
+    def at(self, int64_t t):
+        cdef double value = lrc_schedule_at(&self.c, t)
+        if value != value:
+            self.raise_pending()
+        return value
+
+    def values(self, cnp.ndarray t not None):
+        """Values at an int64 array, C contiguous, of any shape."""
+        cdef cnp.ndarray out = np.empty((<object>t).shape, np.float64)
+        lrc_schedule_values(&self.c, cnp.PyArray_SIZE(t), <const int64_t *>cnp.PyArray_DATA(t),
+                            <double *>cnp.PyArray_DATA(out))
+        self.raise_pending()
+        return out
+
+
+# ------------------------------------------------------------------------- memory
+
+cdef struct span:
+    uintptr_t low
+    uintptr_t high
+
+
+cdef int _by_low(const void *a, const void *b) noexcept nogil:
+    cdef uintptr_t x = (<const span *>a).low, y = (<const span *>b).low
+    return (x > y) - (x < y)
+
+
+cdef span _span(cnp.ndarray a):
+    """First and past-the-last byte of an array of any strides; nothing for an empty one."""
+    cdef span s
+    cdef cnp.npy_intp reach
+    cdef int d
+    s.low = <uintptr_t>cnp.PyArray_DATA(a)
+    s.high = s.low
+    if cnp.PyArray_SIZE(a) == 0:
+        return s
+    for d in range(cnp.PyArray_NDIM(a)):
+        reach = (cnp.PyArray_DIM(a, d) - 1) * cnp.PyArray_STRIDE(a, d)
+        if reach < 0:
+            s.low += reach
+        else:
+            s.high += reach
+    s.high += cnp.PyArray_ITEMSIZE(a)
+    return s
+
+
+cdef inline int _dtype(cnp.ndarray a) noexcept:
+    cdef int number = cnp.PyArray_TYPE(a)
+    if number == cnp.NPY_FLOAT:
+        return LRC_F32
+    if number == cnp.NPY_DOUBLE:
+        return LRC_F64
+    if number == cnp.NPY_FLOAT16:
+        return LRC_F16
+    return -1
+
+
+# --------------------------------------------------------------------------- plan
+
+class NonFiniteError(FloatingPointError):
+    """A gradient held inf or NaN; parameters, state and counters are as they were."""
+
+
+cdef struct check:
+    int group
+    int slot
+    double low
+    double high
+
+
+@cython.final
+cdef class Plan:
+    """What a step works on: parameters, their state, the hyper-parameters, and the gradients of
+    the step being made. Arguments have been checked by ``_optimizer``."""
+
+    cdef lrc_plan *plan
+    cdef lrc_tensor *tensors
+    cdef lrc_group *groups
+    cdef int64_t *dims
+    cdef span *written
+    cdef span *seen
+    cdef Py_ssize_t n, n_groups, n_written
+    cdef readonly list params, states
+    cdef object tree
+    cdef list labels, held, checked, slots
+    cdef dict curves
+    cdef bint busy
+
+    def __cinit__(self, int rule, list params, list groups, list states, list labels, tree,
+                  Py_ssize_t n_groups):
+        cdef Py_ssize_t i, j, dims = 0
+        cdef cnp.ndarray p
+        self.n, self.n_groups = len(params), n_groups
+        self.params, self.states, self.labels, self.tree = params, states, labels, tree
+        self.held, self.curves, self.checked = [], {}, []
+        for p in params:
+            dims += cnp.PyArray_NDIM(p)
+        self.tensors = <lrc_tensor *>PyMem_Calloc(self.n + 1, sizeof(lrc_tensor))
+        self.groups = <lrc_group *>PyMem_Calloc(n_groups + 1, sizeof(lrc_group))
+        self.dims = <int64_t *>PyMem_Calloc(2 * dims + 1, sizeof(int64_t))
+        self.seen = <span *>PyMem_Calloc(self.n + 1, sizeof(span))
+        self.written = <span *>PyMem_Calloc(
+            self.n * (1 + LRC_MAX_STATES) + 1, sizeof(span))
+        if not (self.tensors and self.groups and self.dims and self.seen and self.written):
+            raise MemoryError
+        dims = 0
+        for i in range(self.n):
+            p = params[i]
+            self.tensors[i].p = cnp.PyArray_DATA(p)
+            self.tensors[i].n = cnp.PyArray_SIZE(p)
+            self.tensors[i].dtype = _dtype(p)
+            self.tensors[i].group = groups[i]
+            self.tensors[i].g_shape = self.dims + dims
+            self.tensors[i].g_stride = self.dims + dims + cnp.PyArray_NDIM(p)
+            dims += 2 * cnp.PyArray_NDIM(p)
+            self._write(p)
+            for j, s in enumerate(states[i]):
+                if s is not None:
+                    self.tensors[i].state[j] = cnp.PyArray_DATA(<cnp.ndarray>s)
+                    self._write(s)
+        qsort(self.written, self.n_written, sizeof(span), _by_low)
+        self.plan = lrc_plan_new(rule, self.n, self.tensors, n_groups, self.groups)
+        if self.plan == NULL:
+            raise MemoryError
+
+    cdef void _write(self, cnp.ndarray a):
+        cdef span s = _span(a)
+        if s.low < s.high:
+            self.written[self.n_written] = s
+            self.n_written += 1
+
+    def __dealloc__(self):
+        lrc_plan_free(self.plan)
+        PyMem_Free(self.tensors)
+        PyMem_Free(self.groups)
+        PyMem_Free(self.dims)
+        PyMem_Free(self.seen)
+        PyMem_Free(self.written)
+
+    # ------------------------------------------------------------ what a step uses
+
+    def set_value(self, int group, int slot, value, interval, str who, str name):
+        """A hyper-parameter: a number, or a Curve whose values `interval` will check."""
+        cdef lrc_group *g = &self.groups[group]
+        cdef Curve curve = value if isinstance(value, Curve) else None
+        if curve is None:
+            g.h[slot] = value
+        g.schedule[slot] = &curve.c if curve is not None else NULL
+        self._keep((group, slot), curve, interval, who, name)
+
+    def set_clip_value(self, int group, value, interval, str who):
+        cdef lrc_group *g = &self.groups[group]
+        cdef Curve curve = value if isinstance(value, Curve) else None
+        g.clip_value = 0 if value is None or curve is not None else value
+        g.clip_value_schedule = &curve.c if curve is not None else NULL
+        self._keep((group, -1), curve, interval, who, "clip_value")
+
+    def set_clip_norm(self, value, interval, str who):
+        cdef Curve curve = value if isinstance(value, Curve) else None
+        self.plan.clip_norm = 0 if value is None or curve is not None else value
+        self.plan.clip_norm_schedule = &curve.c if curve is not None else NULL
+        self._keep((-1, -1), curve, interval, who, "clip_norm")
+
+    def set_maximize(self, int group, bint maximize):
+        self.groups[group].maximize = maximize
+
+    def set_nonfinite(self, int nonfinite):
+        self.plan.nonfinite = nonfinite
+
+    cdef _keep(self, tuple place, Curve curve, interval, str who, str name):
+        if curve is None:
+            self.curves.pop(place, None)
+        else:
+            self.curves[place] = (curve, interval, who, name)
+
+    cdef double _value(self, int group, int slot) noexcept:
+        if group < 0:
+            return self.plan.clip_norm
+        if slot < 0:
+            return self.groups[group].clip_value
+        return self.groups[group].h[slot]
+
+    cdef int _refresh(self) except -1:
+        """Put the schedules' values for this update in place; refuse one out of its domain."""
+        cdef Curve curve
+        if not self.curves:
+            return 0
+        lrc_refresh(self.plan)
+        for (group, slot), (curve, interval, who, name) in self.curves.items():
+            curve.raise_pending()
+            interval.check(f"{who} at update {self.plan.t}", name, self._value(group, slot))
+        return 0
+
+    def refresh(self):
+        self._refresh()
+
+    def hypers(self, int group):
+        """h of a group, as the last refresh left it."""
+        return [self.groups[group].h[i] for i in range(LRC_MAX_HYPERS)]
+
+    # ------------------------------------------------------------------- gradients
+
+    cdef int _match(self, tree, grads) except -1:
+        """Put the gradients, in the structure of the parameters, into the tensors."""
+        cdef Py_ssize_t i
+        if type(tree) is int:
+            return self._set(tree, grads)
+        label, keys, children = tree
+        if grads is None:
+            for child in <tuple>children:
+                self._match(child, None)
+            return 0
+        if keys is None:
+            if not isinstance(grads, (list, tuple)):
+                raise TypeError(f"{label}: must be a list or tuple of {len(children)}, "
+                                f"got {type(grads).__name__}")
+            if len(grads) != len(<tuple>children):
+                raise ValueError(f"{label}: must have {len(children)} entries, got {len(grads)}")
+            for i in range(len(<tuple>children)):
+                self._match((<tuple>children)[i], grads[i])
+            return 0
+        if not isinstance(grads, dict):
+            raise TypeError(f"{label}: must be a dict with the keys of the parameters, "
+                            f"got {type(grads).__name__}")
+        for i in range(len(<tuple>children)):
+            key = (<tuple>keys)[i]
+            if key not in grads:
+                raise ValueError(f"{label}: must have the key {key!r} (None leaves it alone), "
+                               f"got {list(grads)}")
+            self._match((<tuple>children)[i], grads[key])
+        if len(grads) != len(<tuple>children):
+            extra = [key for key in grads if key not in <tuple>keys]
+            raise ValueError(f"{label}: must have the keys of the parameters, got also {extra}")
+        return 0
+
+    cdef int _set(self, Py_ssize_t i, grad) except -1:
+        cdef lrc_tensor *x = &self.tensors[i]
+        cdef cnp.ndarray p = <cnp.ndarray>(<list>self.params)[i], g
+        cdef int ndim = cnp.PyArray_NDIM(p), d, number
+        cdef bint c_order = cnp.PyArray_IS_C_CONTIGUOUS(p), in_order
+        cdef span s
+        x.g = NULL
+        if grad is None:
+            return 0
+        if not isinstance(grad, np.ndarray):
+            grad = self._as_array(i, grad)
+        g = grad
+        number = _dtype(g)
+        if number < 0:
+            raise TypeError(f"grads{self.labels[i]}: dtype must be float32, float64 or float16, "
+                            f"got {g.dtype}")
+        if cnp.PyArray_NDIM(g) != ndim:
+            self._wrong_shape(i, g)
+        for d in range(ndim):
+            if cnp.PyArray_DIM(g, d) != cnp.PyArray_DIM(p, d):
+                self._wrong_shape(i, g)
+        if not cnp.PyArray_ISALIGNED(g) or cnp.PyArray_ISBYTESWAPPED(g):
+            g = np.array(g, g.dtype.newbyteorder("="))
+        s = _span(g)
+        if s.low != self.seen[i].low or s.high != self.seen[i].high:
+            if self._is_written(s):
+                g = g.copy()
+            else:
+                self.seen[i] = s
+        in_order = cnp.PyArray_IS_C_CONTIGUOUS(g) if c_order else cnp.PyArray_IS_F_CONTIGUOUS(g)
+        x.g_ndim = 0 if in_order else ndim
+        if not in_order:
+            for d in range(ndim):
+                (<int64_t *>x.g_shape)[d] = cnp.PyArray_DIM(g, d if c_order else ndim - 1 - d)
+                (<int64_t *>x.g_stride)[d] = cnp.PyArray_STRIDE(g, d if c_order else ndim - 1 - d)
+        x.g = cnp.PyArray_DATA(g)
+        x.g_dtype = number
+        self.held.append(g)
+        return 0
+
+    cdef bint _is_written(self, span s) noexcept:
+        """Whether a step writes to any of these bytes."""
+        cdef Py_ssize_t low = 0, high = self.n_written, middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.written[middle].high <= s.low:
+                low = middle + 1
+            else:
+                high = middle
+        return low < self.n_written and self.written[low].low < s.high
+
+    def _as_array(self, Py_ssize_t i, grad):
+        if isinstance(grad, (float, np.generic)) or hasattr(grad, "__array__"):
+            return np.asarray(grad)
+        raise TypeError(f"grads{self.labels[i]}: must be a NumPy array or None, "
+                        f"got {type(grad).__name__}")
+
+    def _wrong_shape(self, Py_ssize_t i, g):
+        raise ValueError(f"grads{self.labels[i]}: shape must be {self.params[i].shape}, "
+                         f"got {g.shape}")
+
+    # ------------------------------------------------------------------------ steps
+
+    cdef int _enter(self) except -1:
+        with cython.critical_section(self):
+            if self.busy:
+                raise RuntimeError("step: another step of this optimizer is being made")
+            self.busy = True
+        return 0
+
+    def step(self, grads):
+        """Check, then update in place. True if the step was made, False if it was skipped."""
+        cdef int made
+        self._enter()
+        try:
+            self._match(self.tree, grads)
+            self._refresh()
+            with nogil:
+                made = lrc_update(self.plan)
+            if not made and self.plan.nonfinite == LRC_RAISE:
+                self.raise_nonfinite(self.plan.bad_tensor)
+            return made != 0
+        finally:
+            self.held.clear()
+            self.busy = False
+
+    def collect(self, grads):
+        """The gradients of a step, checked, one array or None a parameter."""
+        cdef Py_ssize_t i, k = 0
+        self._match(self.tree, grads)
+        held, self.held = self.held, []
+        out = []
+        for i in range(self.n):
+            out.append(None if self.tensors[i].g == NULL else held[k])
+            k += self.tensors[i].g != NULL
+        return out
+
+    def advance(self, double grad_norm):
+        """Count an update that was made elsewhere, with the gradients last collected."""
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            self.tensors[i].t += self.tensors[i].g != NULL
+        self.plan.t += 1
+        self.plan.grad_norm = grad_norm
+
+    def roofline(self, grads):
+        """The memory traffic of a step with additions only; overwrites parameters and state."""
+        self._match(self.tree, grads)
+        with nogil:
+            lrc_roofline(self.plan)
+        self.held.clear()
+
+    def raise_nonfinite(self, Py_ssize_t i):
+        raise NonFiniteError(
+            f"grads{self.labels[i]}: must be finite, got inf or NaN at update {self.plan.t}; "
+            'nothing was changed (nonfinite="skip" skips such steps, "ignore" makes them)')
+
+    @property
+    def t(self):
+        return self.plan.t
+
+    @t.setter
+    def t(self, int64_t t):
+        self.plan.t = t
+
+    @property
+    def ages(self):
+        """Updates each parameter has had."""
+        return [self.tensors[i].t for i in range(self.n)]
+
+    @ages.setter
+    def ages(self, list ages):
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            self.tensors[i].t = ages[i]
+
+    @property
+    def grad_norm(self):
+        return self.plan.grad_norm
+
+
+@cython.final
+cdef class FloatEnvironment:
+    """Round to nearest and keep subnormals, as a step in C does, for the length of a `with`."""
+
+    cdef uint64_t before
+
+    def __enter__(self):
+        self.before = lrc_fenv_set()
+
+    def __exit__(self, *error):
+        lrc_fenv_restore(self.before)
+
+
+# ------------------------------------------------------ instruction sets and threads
+
+def isas():
+    """Instruction sets this machine runs, best first."""
+    return [lrc_isa_name(i).decode() for i in range(lrc_isa_count())]
+
+
+def get_isa():
+    """The instruction set in use."""
+    return lrc_get_isa().decode()
+
+
+def set_isa(str name not None):
+    """Use an instruction set by name, one of `isas()`. The results are the same bits."""
+    if not lrc_set_isa(name.encode()):
+        raise ValueError(f"set_isa: name must be one of {isas()} on this machine, got {name!r}")
+
+
+def get_num_threads():
+    """How many threads a step may use."""
+    return lrc_get_num_threads()
+
+
+def set_num_threads(n):
+    """Let a step use up to `n` threads. The results are the same bits."""
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"set_num_threads: n must be an integer >= 1, got {n!r}")
+    lrc_set_num_threads(min(n, 64))
+
+
+def build_info():
+    """Version, compiler and flags of this build."""
+    return {"version": lrc_version().decode(), "compiler": lrc_compiler().decode(),
+            "flags": lrc_flags().decode()}

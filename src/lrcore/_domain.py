@@ -1,0 +1,126 @@
+"""The values a parameter may have: one object for the check, the message and the docs."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+__all__ = ["Interval"]
+
+
+class Interval:
+    """An interval of numbers; with `integer`, of whole numbers.
+
+    NaN and booleans are never inside, and infinity only where an end that is infinite is closed.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends; ``-math.inf`` and ``math.inf`` for none.
+    closed_low, closed_high : bool, default True
+        Whether the ends belong to the interval. An infinite end that is not meant to be a value
+        is written open.
+    integer : bool, default False
+        Whole numbers only; 3.0 is not one.
+
+    Examples
+    --------
+    >>> print(Interval(0, 1, closed_high=False))
+    in [0, 1)
+    >>> print(Interval(1, math.inf, integer=True))
+    an integer >= 1
+    >>> Interval(0, 1, closed_high=False).check("AdamW", "betas[0]", 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: AdamW: betas[0] must be in [0, 1), got 1.0
+    """
+
+    __slots__ = ("closed_high", "closed_low", "high", "integer", "low")
+
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        closed_low: bool = True,
+        closed_high: bool = True,
+        integer: bool = False,
+    ) -> None:
+        self.low = low
+        self.high = high
+        self.closed_low = closed_low
+        self.closed_high = closed_high
+        self.integer = integer
+
+    def __contains__(self, value: object) -> bool:
+        kind = Integral if self.integer else Real
+        if not isinstance(value, kind) or isinstance(value, bool):
+            return False
+        number: Any = value
+        above = number >= self.low if self.closed_low else number > self.low
+        below = number <= self.high if self.closed_high else number < self.high
+        return bool(above and below)
+
+    def check(self, who: str, name: str, value: Any) -> Any:
+        """Return `value` as a Python int or float, or say what it must be.
+
+        Parameters
+        ----------
+        who, name : str
+            Class and parameter, as the message names them.
+        value : object
+            Any real number, a NumPy scalar included.
+
+        Returns
+        -------
+        int or float
+            An int where the interval is one of integers.
+
+        Raises
+        ------
+        TypeError
+            The value is not a number (a bool is not one).
+        ValueError
+            It is a number outside the interval.
+        """
+        if not isinstance(value, Real) or isinstance(value, bool):
+            text = str(self) if self.integer else f"a number {self}"
+            raise TypeError(f"{who}: {name} must be {text}, got {value!r}")
+        plain: int | float
+        if isinstance(value, Integral):
+            plain = int(value)
+        else:
+            plain = float(value)
+        if plain not in self:
+            raise ValueError(f"{who}: {name} must be {self}, got {plain!r}")
+        if self.integer:
+            return plain
+        try:
+            return float(plain)
+        except OverflowError:
+            raise ValueError(f"{who}: {name} must fit a float64") from None
+
+    def __str__(self) -> str:
+        low, high = _text(self.low), _text(self.high)
+        if self.integer and math.isinf(self.high):
+            if math.isinf(self.low):
+                return "an integer"
+            return f"an integer {'>=' if self.closed_low else '>'} {low}"
+        left, right = "(["[self.closed_low], ")]"[self.closed_high]
+        return f"{'an integer ' if self.integer else ''}in {left}{low}, {high}{right}"
+
+    def __repr__(self) -> str:
+        return (
+            f"Interval({self.low!r}, {self.high!r}, closed_low={self.closed_low}, "
+            f"closed_high={self.closed_high}, integer={self.integer})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Interval) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+def _text(end: float) -> str:
+    return str(int(end)) if end == end // 1 and abs(end) < 1e15 else repr(end)

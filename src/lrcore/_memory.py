@@ -1,0 +1,100 @@
+"""What a step writes to: which parameters are accepted, and where their state lies."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._tree import Leaf
+
+__all__ = ["allocate", "check_params"]
+
+Array: TypeAlias = NDArray[Any]
+
+LINE = 64  # bytes of a cache line
+STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for the same cache sets
+
+
+def check_params(who: str, leaves: list[Leaf]) -> None:
+    """Refuse arrays that cannot be updated in place, by name."""
+    if not leaves:
+        raise ValueError(f"{who}: params must hold at least one array, got none")
+    for leaf in leaves:
+        problem = _problem(leaf.array)
+        if problem:
+            kind, text = problem
+            raise kind(f"{who}: params{leaf.label} must be {text}")
+    _check_distinct(who, leaves)
+
+
+def _problem(a: Any) -> tuple[type[Exception], str] | None:
+    if not isinstance(a, np.ndarray):
+        return TypeError, f"a NumPy array, got {type(a).__name__}"
+    if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
+        return TypeError, f"of dtype float32 or float64, got {a.dtype}"
+    if not a.dtype.isnative:
+        return TypeError, f"in native byte order, got {a.dtype!r}"
+    if not a.flags.writeable:
+        return ValueError, "writable, got a read-only array"
+    if not (a.flags.c_contiguous or a.flags.f_contiguous):
+        return ValueError, f"contiguous, got strides {a.strides} for shape {a.shape}"
+    if not a.flags.aligned:
+        return ValueError, f"aligned to {a.itemsize} bytes, got an address that is not"
+    return None
+
+
+def _check_distinct(who: str, leaves: list[Leaf]) -> None:
+    paths: dict[tuple[int, str], str] = {}
+    for leaf in leaves:
+        other = paths.setdefault((leaf.group, leaf.path), leaf.label)
+        if other is not leaf.label:
+            raise ValueError(
+                f"{who}: params{leaf.label} and params{other} must have different paths, "
+                f"got {leaf.path!r} for both")
+    spans = sorted(
+        (leaf.array.__array_interface__["data"][0], leaf.array.nbytes, i)
+        for i, leaf in enumerate(leaves) if leaf.array.nbytes)
+    for (low, size, i), (next_low, next_size, k) in zip(spans, spans[1:], strict=False):
+        if low + size > next_low:
+            a, b = leaves[min(i, k)], leaves[max(i, k)]
+            how = ("is the same memory as" if (low, size) == (next_low, next_size) else "overlaps")
+            raise ValueError(
+                f"{who}: params{b.label} must have memory of its own, got one that {how} "
+                f"params{a.label}")
+
+
+def allocate(
+    leaves: list[Leaf], have: list[list[Array | None]], starts: list[list[float | None]]
+) -> list[list[Array | None]]:
+    """The state arrays of each parameter: those it has, and new ones where it needs more.
+
+    `starts` says of each array what it begins at, None where there is to be none. New arrays of one
+    name and dtype lie in one slab.
+    """
+    out = [list(arrays) or [None] * len(start) for arrays, start in zip(have, starts, strict=True)]
+    wanted: dict[tuple[int, np.dtype[Any]], list[int]] = {}
+    for i, leaf in enumerate(leaves):
+        for j, start in enumerate(starts[i]):
+            if start is not None and out[i][j] is None:
+                wanted.setdefault((j, leaf.array.dtype), []).append(i)
+    for number, ((j, dtype), members) in enumerate(wanted.items()):
+        sizes = [-(-leaves[i].array.nbytes // LINE) * LINE for i in members]
+        slab = _slab(sum(sizes), number)
+        at = 0
+        for i, size in zip(members, sizes, strict=True):
+            p = leaves[i].array
+            row = slab[at : at + p.nbytes].view(dtype)
+            row[...] = starts[i][j]
+            order = "C" if p.flags.c_contiguous else "F"
+            out[i][j] = row.reshape(p.shape, order=order)
+            at += size
+    return out
+
+
+def _slab(size: int, number: int) -> NDArray[np.uint8]:
+    """Uninitialised bytes on a cache line. np.empty, since it asks for huge pages where it pays."""
+    raw = np.empty(size + LINE + number * STAGGER, np.uint8)
+    start = -raw.__array_interface__["data"][0] % LINE + number * STAGGER
+    return raw[start : start + size]

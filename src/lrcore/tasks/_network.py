@@ -1,0 +1,110 @@
+"""A fully connected network with its gradients by hand, and the two losses it is used with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrcore.tasks._task import Array, Data, Params
+
+
+def cross_entropy(z: Array, y: Array) -> tuple[float, Array]:
+    """Mean of -log softmax(z)[y] over the rows, and its derivative by `z`.
+
+    `z` is (n, classes), `y` holds n class numbers.
+    """
+    rows = np.arange(len(y))
+    shifted = z - z.max(axis=1, keepdims=True)
+    p = np.exp(shifted)
+    total = p.sum(axis=1, keepdims=True)
+    loss = np.mean(np.log(total[:, 0]) - shifted[rows, y], dtype=np.float64)
+    p /= total
+    p[rows, y] -= 1
+    p /= len(y)
+    return float(loss), p
+
+
+def half_mean_square(z: Array, y: Array) -> tuple[float, Array]:
+    """Return 1/(2n) sum of (z - y)^2, and its derivative by `z`; `z` is (n, 1), `y` n numbers."""
+    error = z - y[:, None]
+    return float(0.5 * np.mean(error * error, dtype=np.float64)), error / len(y)
+
+
+def class_scores(z: Array, y: Array) -> dict[str, float]:
+    """Return loss and accuracy."""
+    return {
+        "loss": cross_entropy(z, y)[0],
+        "accuracy": float(np.mean(z.argmax(axis=1) == y)),
+    }
+
+
+def value_scores(z: Array, y: Array) -> dict[str, float]:
+    """Return loss, R^2 (1 is perfect, 0 is no better than the mean) and root mean square error."""
+    loss = half_mean_square(z, y)[0]
+    spread = float(np.var(y, dtype=np.float64))
+    r2 = 1 - 2 * loss / spread if spread else float("nan")
+    return {"loss": loss, "r2": r2, "rmse": float(np.sqrt(2 * loss))}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers x @ w + b with max(0, .) between them; parameters ``w1, b1, w2, b2, ...``.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Width of the input, of each hidden layer, of the output. Two sizes make a linear model.
+    loss : callable
+        ``loss(z, y) -> (mean loss, its derivative by z)``.
+    score : callable
+        ``score(z, y) -> {name: value}``.
+    dtype : dtype
+        Of the parameters; the inputs should have it too.
+    """
+
+    sizes: tuple[int, ...]
+    loss: Callable[[Array, Array], tuple[float, Array]]
+    score: Callable[[Array, Array], dict[str, float]]
+    dtype: type[np.floating] = np.float32
+
+    @property
+    def layers(self) -> range:
+        """Numbers of the layers, from 1."""
+        return range(1, len(self.sizes))
+
+    def init(self, rng: np.random.Generator) -> Params:
+        """He's normal weights before a ReLU, zeros in the last layer and in all biases."""
+        params: Params = {}
+        for i in self.layers:
+            rows, columns = self.sizes[i - 1 : i + 1]
+            scale = 0.0 if i == self.layers[-1] else np.sqrt(2 / rows)
+            params[f"w{i}"] = (scale * rng.standard_normal((rows, columns))).astype(self.dtype)
+            params[f"b{i}"] = np.zeros(columns, self.dtype)
+        return params
+
+    def loss_and_grads(self, params: Params, data: Data) -> tuple[float, Params]:
+        """Forward, then backward by the chain rule, a layer at a time."""
+        inputs, z = self._forward(params, data.x)
+        loss, slope = self.loss(z, data.y)
+        grads: Params = dict.fromkeys(params, z)  # the order of params; each is replaced below
+        for i in reversed(self.layers):
+            x = inputs[i - 1]
+            grads[f"w{i}"] = x.T @ slope
+            grads[f"b{i}"] = slope.sum(axis=0)
+            if i > 1:
+                slope = (slope @ params[f"w{i}"].T) * (x > 0)
+        return loss, grads
+
+    def scores(self, params: Params, data: Data) -> dict[str, float]:
+        """Return the scores of the network's answers to `data.x`."""
+        return self.score(self._forward(params, data.x)[1], data.y)
+
+    def _forward(self, params: Params, x: Array) -> tuple[list[Array], Array]:
+        """Input of every layer, and the output of the last."""
+        inputs = [x]
+        for i in self.layers:
+            z = inputs[-1] @ params[f"w{i}"] + params[f"b{i}"]
+            inputs.append(np.maximum(z, 0))
+        return inputs[:-1], z
