@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import lrcore
-from lrcore.tasks import Data, DataError, Task, fit
+from lrcore.tasks import Data, DataError, Task, fit, linear
 from lrcore.tasks import _network as network
-from lrcore.tasks import linear
 
 sklearn = pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
@@ -123,12 +122,15 @@ def test_fit_records_every_update_and_epoch():
     updates = 3 * task.updates_per_epoch
     assert seen == list(range(1, updates + 1))
     assert len(run.losses) == len(run.lrs) == opt.t == updates
-    assert run.lrs[0] == 0.1 and run.lrs[-1] == pytest.approx(0.1 / updates)
+    assert run.lrs[0] == 0.1
+    assert run.lrs[-1] == pytest.approx(0.1 / updates)
     assert run.samples == 3 * len(task.train.y)
     assert [row["epoch"] for row in run.history] == [0, 1, 2, 3]
     assert run.final == task.evaluate(params)
     assert run.final["train_loss"] < run.history[0]["train_loss"]
-    assert run.step_seconds > 0 and run.rest_seconds > 0 and run.stopped == ""
+    assert run.step_seconds > 0
+    assert run.rest_seconds > 0
+    assert run.stopped == ""
 
 
 def test_fit_stops_when_asked():
@@ -136,7 +138,8 @@ def test_fit_stops_when_asked():
     params = task.init()
     opt = lrcore.SGD(params, lr=0.1)
     run = fit(task, params, opt, 5, on_step=lambda run: len(run.losses) == 7)
-    assert run.stopped == "asked" and opt.t == len(run.losses) == 7
+    assert run.stopped == "asked"
+    assert opt.t == len(run.losses) == 7
     assert run.final == task.evaluate(params)
 
 
@@ -144,7 +147,8 @@ def test_fit_says_that_it_diverged():
     task = linear.load()
     params = task.init()
     run = fit(task, params, lrcore.SGD(params, lr=1e200), 50)
-    assert run.stopped == "diverged" and 0 < len(run.losses) < 50
+    assert run.stopped == "diverged"
+    assert 0 < len(run.losses) < 50
 
 
 # ------------------------------------------------------------------- digits
@@ -152,7 +156,8 @@ def test_fit_says_that_it_diverged():
 
 def test_digits_hold_out_a_fifth_of_every_digit():
     task = digits.load(seed=5)
-    assert len(task.test.y) == 360 and len(task.train.y) == 1437
+    assert len(task.test.y) == 360
+    assert len(task.train.y) == 1437
     share = np.bincount(task.test.y) / np.bincount(np.concatenate([task.train.y, task.test.y]))
     assert np.all(np.abs(share - 0.2) < 0.01)
 
@@ -197,7 +202,8 @@ def test_the_target_decides_the_kind(tmp_path, target_of_row, kind, why):
 
 def test_kind_can_be_asked_for(tmp_path):
     task = decided(tmp_path, lambda i: i % 3, kind="regression")
-    assert task.kind == "regression" and task.train.y.dtype == np.float32
+    assert task.kind == "regression"
+    assert task.train.y.dtype == np.float32
     assert "asked for" in task.notes[0]
     with pytest.raises(DataError, match="'y' is text, so it cannot be a regression target"):
         decided(tmp_path, lambda i: "ab"[i % 2], kind="regression")
@@ -209,10 +215,12 @@ def test_table_is_standardised_by_its_training_rows(tmp_path):
         200, lambda i: f"{rng.normal(50, 9)},{rng.normal(-3, 0.1)},{rng.normal(1e4, 1e3)}"
     )
     task = table.load(write(tmp_path, text), "y")
-    assert task.train.x.dtype == np.float32 and task.train.x.shape == (160, 2)
+    assert task.train.x.dtype == np.float32
+    assert task.train.x.shape == (160, 2)
     np.testing.assert_allclose(task.train.x.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(task.train.x.std(axis=0), 1, atol=1e-6)
-    assert abs(task.train.y.mean()) < 1e-6 and abs(task.train.y.std() - 1) < 1e-6
+    assert abs(task.train.y.mean()) < 1e-6
+    assert abs(task.train.y.std() - 1) < 1e-6
     assert abs(task.test.x.mean()) > 1e-6  # the held-out rows had no say
     zero = {name: 0 * p for name, p in task.init().items()}
     assert task.evaluate(zero)["train_rmse"] == pytest.approx(1e3, rel=0.2)  # the user's unit
@@ -228,13 +236,15 @@ def test_table_says_what_it_did_with_each_column(tmp_path):
     )
     task = table.load(write(tmp_path, text), "y")
     assert list(task.notes[1:]) == [
-        "left out: column 1 (no name), name (100 different texts), same (always the same), void (empty)",
+        "left out: column 1 (no name), name (100 different texts), same (always the same), "
+        "void (empty)",
         "gaps filled with the median: age (10), junk (1, 1 not a number)",
         "text as one column a category: city (4)",
         "linear model, for few rows",
     ]
     assert task.train.x.shape == (80, 2 + 4)
-    assert np.isfinite(task.train.x).all() and np.isfinite(task.test.x).all()
+    assert np.isfinite(task.train.x).all()
+    assert np.isfinite(task.test.x).all()
 
 
 def test_rows_without_a_target_are_left_out(tmp_path):
@@ -245,13 +255,15 @@ def test_rows_without_a_target_are_left_out(tmp_path):
 
 def test_a_class_of_one_row_is_no_obstacle(tmp_path):
     task = decided(tmp_path, lambda i: "rare" if i == 0 else "ab"[i % 2])
-    assert task.kind == "classification" and task.model.sizes[-1] == 3
+    assert task.kind == "classification"
+    assert task.model.sizes[-1] == 3
 
 
 def test_other_separators_and_a_byte_order_mark(tmp_path):
     text = "\ufeffx; y\n" + rows(40, lambda i: f"{i};{i}.5")
     task = table.load(write(tmp_path, text), "y")
-    assert task.kind == "regression" and task.train.x.shape == (32, 1)
+    assert task.kind == "regression"
+    assert task.train.x.shape == (32, 1)
 
 
 def test_many_rows_get_a_hidden_layer(tmp_path):

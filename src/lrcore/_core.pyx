@@ -27,8 +27,16 @@ cdef extern from *:
     const char *lrc_flags()
 
 cdef extern from "engine.h":
+    enum:
+        LRC_BLOCK
     uint64_t lrc_fenv_set()
     void lrc_fenv_restore(uint64_t before)
+
+
+#: What a step does with a gradient that is not finite, in the order of lrc_nonfinite.
+NONFINITE = ("raise", "skip", "ignore")
+#: Where the pipeline cuts; tests put sizes around it.
+BLOCK = LRC_BLOCK
 
 
 # ------------------------------------------------------------------------- tables

@@ -53,7 +53,7 @@ DOMAINS: dict[str, Interval | None] = {
 }
 
 RULES = _core.rules()
-NONFINITE = ("raise", "skip", "ignore")
+NONFINITE = _core.NONFINITE
 
 
 class Options(TypedDict, total=False):
@@ -66,7 +66,7 @@ class Options(TypedDict, total=False):
     backend: Literal["c", "numpy"]
 
 
-def _slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
+def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
     """Where a hyper-parameter goes: (place in h, value, name in messages) for each number of it.
 
     A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``.
@@ -189,11 +189,13 @@ class Optimizer:
             raise TypeError(
                 f"{type(self).__name__}: params[{index}] has the unknown option {unknown[0]!r}; "
                 f"there are {sorted(self._defaults)}")
-        return self._checked({**self._defaults, **given})
+        return self.check({**self._defaults, **given})
 
-    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values of a group, each inside its domain."""
-        who, columns, out = type(self).__name__, RULES[self.rule][2], {}
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a group by name, each inside its domain; or raise."""
+        who, columns = cls.__name__, RULES[cls.rule][2]
+        out: dict[str, Any] = {}
         for name, value in values.items():
             if name == "params" or (name == "clip_value" and value is None):
                 out[name] = value
@@ -201,12 +203,12 @@ class Optimizer:
                 out[name] = _check(who, name, name, value)
             else:
                 try:
-                    slots = _slots(name, value, columns)
+                    places = slots(name, value, columns)
                 except ValueError as error:
                     raise ValueError(f"{who}: {error}") from None
-                checked = [_check(who, name, label, v) for _, v, label in slots]
+                checked = [_check(who, name, label, v) for _, v, label in places]
                 out[name] = checked[0] if name in columns else tuple(checked)
-        self._check_together(out)
+        cls._check_together(out)
         return out
 
     def _checked_options(self, clip_norm: Any, nonfinite: Any) -> tuple[Any, str]:
@@ -217,7 +219,8 @@ class Optimizer:
             clip_norm = _check(who, "clip_norm", "clip_norm", clip_norm)
         return clip_norm, nonfinite
 
-    def _check_together(self, values: dict[str, Any]) -> None:
+    @classmethod
+    def _check_together(cls, values: Mapping[str, Any]) -> None:
         """Refuse values that are fine one by one but not together; a rule may say which."""
 
     def _assign(self, index: int, changes: Mapping[str, Any]) -> None:
@@ -227,7 +230,7 @@ class Optimizer:
                 raise KeyError(
                     f"param_groups[{index}]: {name!r} cannot be set; there are "
                     f"{sorted(self._defaults)}")
-        group._values = self._checked({**group._values, **changes})
+        group._values = self.check({**group._values, **changes})
         self._t, self._ages = self._plan.t, self._plan.ages
         if self._missing_states():
             self._build()
@@ -283,7 +286,7 @@ class Optimizer:
         _memory.check_params(who, leaves)
         states = self._states + [[] for _ in leaves[len(self._states):]]
         states = _memory.allocate(leaves, states, [
-            self._starts(self._groups[leaf.group]) for leaf in leaves])
+            self.starts(self._groups[leaf.group]) for leaf in leaves])
         tree = ("grads", None, tuple(trees)) if self._grouped else trees[0]
         plan = _core.Plan(
             RULES[self.rule][0], [leaf.array for leaf in leaves], [leaf.group for leaf in leaves],
@@ -305,31 +308,33 @@ class Optimizer:
             elif name == "clip_value":
                 self._plan.set_clip_value(index, _curve(value), POSITIVE, who)
             elif name != "params":
-                for slot, v, label in _slots(name, value, columns):
+                for slot, v, label in slots(name, value, columns):
                     self._plan.set_value(index, slot, _curve(v), DOMAINS[name], who, label)
 
     @property
     def _state_names(self) -> tuple[str, ...]:
         return RULES[self.rule][1]
 
-    def _starts(self, values: Mapping[str, Any]) -> list[float | None]:
-        """What each state array begins at in a group of these values; None for no such array."""
-        starts: dict[str, float | None] = dict.fromkeys(self._state_names, 0.0)
-        for note in RULES[self.rule][3]:
+    @classmethod
+    def starts(cls, values: Mapping[str, Any]) -> list[float | None]:
+        """What each state array begins at under these values; None where there is no such array."""
+        _, states, _, notes, *_ = RULES[cls.rule]
+        out: dict[str, float | None] = dict.fromkeys(states, 0.0)
+        for note in notes:
             state, sign, hyper = note.partition(":" if ":" in note else "=")
             value = values[hyper]
             scheduled = isinstance(value, Schedule)
             if sign == "=":
-                starts[state] = value(0) if scheduled else value
+                out[state] = value(0) if scheduled else value
             elif not scheduled and value == 0:
-                starts[state] = None
-        return list(starts.values())
+                out[state] = None
+        return list(out.values())
 
     def _missing_states(self) -> bool:
         return any(
             start is not None and array is None
             for leaf, arrays in zip(self._leaves, self._states, strict=True)
-            for start, array in zip(self._starts(self._groups[leaf.group]), arrays, strict=True))
+            for start, array in zip(self.starts(self._groups[leaf.group]), arrays, strict=True))
 
     def _resume(self, groups: list[dict[str, Any]], options: tuple[Any, str], t: int,
                 ages: list[int], arrays: dict[int, dict[str, Array]]) -> None:
@@ -388,7 +393,7 @@ class Optimizer:
             h = {}
             for name, value in group.items():
                 if name not in ("params", "maximize", "clip_value"):
-                    for slot, v, _ in _slots(name, value, columns):
+                    for slot, v, _ in slots(name, value, columns):
                         h[columns[slot]] = float(_reference_value(v, plan.t))
             tensors.append(reference.Tensor(
                 leaf.array, g, SimpleNamespace(**dict(zip(names, state, strict=True))), age,

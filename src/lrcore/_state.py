@@ -75,7 +75,7 @@ def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
         _require(who, where, new, set(group))
         values = {k: _rich(v, group[k], f"{who}: {where}[{k!r}]")
                   for k, v in new.items() if k != "params"}
-        groups.append(opt._checked({**values, "params": group["params"]}))
+        groups.append(opt.check({**values, "params": group["params"]}))
         leaves = {leaf.path: k for k, leaf in enumerate(opt._leaves) if leaf.group == i}
         _require(who, f"{where}['params']", new["params"], set(leaves))
         for path, k in leaves.items():
@@ -84,7 +84,7 @@ def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
             arrays[k] = _fitting(
                 who, f"{where}['params'][{path!r}]", entry, opt._leaves[k].array,
                 [name for name, start in
-                 zip(opt._state_names, opt._starts(groups[-1]), strict=True) if start is not None])
+                 zip(opt._state_names, opt.starts(groups[-1]), strict=True) if start is not None])
     options = opt._checked_options(
         _rich(state["clip_norm"], opt._clip_norm, f"{who}: clip_norm"), state["nonfinite"])
     opt._resume(groups, options, t, [ages[k] for k in range(len(opt._leaves))], arrays)

@@ -7,6 +7,7 @@ Every hyper-parameter that is a number may also be a schedule. The parameters sh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._optimizer import Number, Optimizer, Options
@@ -76,7 +77,8 @@ class SGD(Optimizer):
             **options,
         )
 
-    def _check_together(self, values: dict[str, Any]) -> None:
+    @classmethod
+    def _check_together(cls, values: Mapping[str, Any]) -> None:
         momentum, dampening = values["momentum"], values["dampening"]
         if values["nesterov"] and (momentum == 0 or dampening != 0):
             raise ValueError(

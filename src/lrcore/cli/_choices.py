@@ -10,11 +10,14 @@ import inspect
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 
 import lrcore
 from lrcore import optimizers, schedules
 from lrcore.cli._say import Refusal
+from lrcore.tasks import Params
+
+Chosen = TypeVar("Chosen")
 
 # Rates that train well under a cosine with warm-up: (the networks of digits and table, the
 # two numbers of linear, which lie some 5 away from their start). A rule that is not here uses
@@ -29,16 +32,35 @@ RATES = {
     "LAMB": (0.01, 0.01),
 }
 
-# What a schedule needs besides its rate, from the rate and the number of updates after warm-up
-# (`steps`, which counts the warm-up too, is given apart). Falls to a hundredth where it can.
-SHAPES: dict[str, Callable[[float, int], Any]] = {
-    "step_size": lambda lr, n: max(n // 3, 1),
-    "milestones": lambda lr, n: [n // 2, 3 * n // 4] if n >= 4 else [max(n // 2, 1)],
-    "gamma": lambda lr, n: 0.01 ** (1 / max(n, 1)),
-    "decay": lambda lr, n: math.log(100) / max(n, 1),
-    "rate": lambda lr, n: 99 / max(n, 1),
-    "boundaries": lambda lr, n: [n // 2, 3 * n // 4] if n >= 4 else [max(n // 2, 1), max(n, 2)],
-    "values": lambda lr, n: [lr, 0.1 * lr, 0.01 * lr],
+
+class Span(NamedTuple):
+    """What a schedule is stretched over: `steps` updates, the first `warmup` of them rising."""
+
+    lr: float
+    steps: int
+    warmup: int
+
+    @property
+    def length(self) -> int:
+        """Updates after the warm-up, at least 1."""
+        return self.steps - self.warmup
+
+    def at(self, *shares: float) -> list[int]:
+        """Increasing positions at these shares of the length."""
+        return sorted({self.warmup + max(round(share * self.length), 1) for share in shares})
+
+
+# What a schedule is made of. They fall to a hundredth in the end, inverse time to a tenth.
+SHAPES: dict[str, Callable[[Span], Any]] = {
+    "lr": lambda span: span.lr,
+    "steps": lambda span: span.steps,
+    "step_size": lambda span: -(-span.length // 3),
+    "milestones": lambda span: span.at(0.5, 0.75),
+    "gamma": lambda span: 0.01 ** (1 / span.length),
+    "decay": lambda span: math.log(100) / span.length,
+    "rate": lambda span: 9 / span.length,
+    "boundaries": lambda span: span.at(0.5, 0.75),
+    "values": lambda span: [span.lr * 0.1**i for i in range(len(span.at(0.5, 0.75)) + 1)],
 }
 
 
@@ -53,21 +75,28 @@ def optimizer_classes() -> dict[str, type[lrcore.Optimizer]]:
     }
 
 
-def schedule_classes() -> dict[str, Callable[..., lrcore.schedules.Schedule]]:
+def schedule_classes() -> dict[str, type[lrcore.Schedule]]:
     """Every schedule whose shape can be derived from a rate and a number of steps, by name."""
     return {
-        _hyphenated(name): value
+        value.kind.replace("_", "-"): value
         for name in schedules.__all__
         if isinstance(value := getattr(schedules, name), type)
-        and issubclass(value, schedules.Schedule)
-        and value is not schedules.Schedule
-        and _required(value) <= {"lr", "steps", *SHAPES}
+        and issubclass(value, lrcore.Schedule)
+        and value is not lrcore.Schedule
+        and _required(value) <= SHAPES.keys()
     }
 
 
 def find_optimizer(name: str) -> type[lrcore.Optimizer]:
     """Return the class called `name`, in any case."""
     return _find(optimizer_classes(), name, "optimizer")
+
+
+def make_optimizer(
+    rule: type[lrcore.Optimizer], params: Params, lr: float | lrcore.Schedule, **options: Any
+) -> lrcore.Optimizer:
+    """Return an optimizer of that class: every rule takes (params, lr, options)."""
+    return cast("Callable[..., lrcore.Optimizer]", rule)(params, lr=lr, **options)
 
 
 def default_lr(rule: type[lrcore.Optimizer], *, line: bool) -> float:
@@ -77,15 +106,12 @@ def default_lr(rule: type[lrcore.Optimizer], *, line: bool) -> float:
     return float(inspect.signature(rule).parameters["lr"].default)
 
 
-def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> Callable[[int], float]:
+def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:
     """Return the schedule called `name` over `steps` updates, the first `warmup` rising."""
     kind = _find(schedule_classes(), name, "schedule")
-    given = {"lr": lr, "steps": steps}
-    chosen = {
-        key: given[key] if key in given else SHAPES[key](lr, steps - warmup)
-        for key in _required(kind)
-    }
-    return kind(**chosen, warmup=warmup)
+    span = Span(lr, steps, warmup)
+    chosen = {key: SHAPES[key](span) for key in _required(kind)}
+    return cast("Callable[..., lrcore.Schedule]", kind)(**chosen, warmup=warmup)
 
 
 def _required(kind: type) -> set[str]:
@@ -93,11 +119,11 @@ def _required(kind: type) -> set[str]:
         name
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.default is inspect.Parameter.empty
-        and parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
 
 
-def _find(known: dict[str, Any], name: str, what: str) -> Any:
+def _find(known: dict[str, Chosen], name: str, what: str) -> Chosen:
     plain = {_plain(key): value for key, value in known.items()}
     if _plain(name) in plain:
         return plain[_plain(name)]
@@ -108,7 +134,3 @@ def _find(known: dict[str, Any], name: str, what: str) -> Any:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_ ]", "", name).lower()
-
-
-def _hyphenated(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ HEADLINES = {
     "train_distance": "{:.1e} from the answer",
 }
 RATIO_FOR_LOG = 30.0  # ratio of largest to smallest loss from which a log axis shows more
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 12,
     "axes.edgecolor": "#888888",
     "axes.labelcolor": INK,
@@ -70,8 +70,7 @@ def _draw_losses(axes: Axes, job: Job, run: Run) -> None:
     if len(seen) and seen.max() > RATIO_FOR_LOG * seen.min():
         axes.set_yscale("log")
     axes.set_ylabel("loss")
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    axes.legend(ncols=3, frameon=False, **above)
+    axes.legend(ncols=3, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
 
 def _draw_rates(axes: Axes, run: Run) -> None:

@@ -96,7 +96,7 @@ def _line_rows(job: Job) -> list[tuple[str, str, str]]:
         return []
     t = job.params["t"]
     rows = [
-        (f"t{i}", f"{t[i]:.9f}", f"least squares: {model.answer[i]:.9f}") for i in range(len(t))
+        (f"t{i}", f"{t[i]:.10g}", f"least squares: {model.answer[i]:.10g}") for i in range(len(t))
     ]
     away = float(abs(t - model.answer).max())
     verdict = (

@@ -82,7 +82,7 @@ def add_optimizer_arguments(parser: argparse.ArgumentParser) -> None:
         "--schedule", default="cosine", metavar="NAME", help=f"{curves} (default: cosine)"
     )
     group.add_argument(
-        "--warmup", default="5%%", metavar="N", help="updates, or a share such as 5%% (the default)"
+        "--warmup", default="5%", metavar="N", help="updates, or a share such as 5%% (the default)"
     )
     group.add_argument("--weight-decay", type=float, metavar="RATE")
     group.add_argument("--clip-norm", type=float, metavar="NORM", help="clip gradients to it")
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     done, interrupted = _fit(job, quiet_stdout=args.json)
     if args.json:
         _report.print_object(job, done, "interrupted" if interrupted else done.stopped)
-    elif done.losses:
+    elif done.losses and done.stopped != "diverged":
         _report.print_summary(job, done)
     if args.output and done.losses:
         from lrcore.cli._picture import draw
@@ -148,7 +148,7 @@ def make_job(args: argparse.Namespace) -> Job:
     params = task.init()
     try:
         schedule = _choices.make_schedule(args.schedule, lr, steps=steps, warmup=warmup)
-        opt = rule(params, lr=schedule, **options)
+        opt = _choices.make_optimizer(rule, params, schedule, **options)
     except (ValueError, TypeError) as error:
         raise Refusal(str(error)) from None
     settings = {

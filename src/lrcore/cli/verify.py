@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lrcore.cli._say import print_json, print_table
+from lrcore.cli._say import print_json, print_table, progress_bar
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,10 +25,11 @@ def run(args: argparse.Namespace) -> int:
     """Compare, print, and answer 1 if any bit differs."""
     from lrcore import _verify
 
-    results = _verify.run(quick=args.quick)
+    with progress_bar("comparing") as show:
+        results = _verify.run(show, args.quick)
     faults = [result for result in results if not result["ok"]]
     if args.json:
-        print_json({"ok": not faults, "compared": len(results), "results": results})
+        print_json({"ok": not faults, "results": results})
     else:
         _print_results(results, faults)
     return 1 if faults else 0
@@ -37,27 +38,23 @@ def run(args: argparse.Namespace) -> int:
 def _print_results(results: list[dict[str, Any]], faults: list[dict[str, Any]]) -> None:
     """One row a rule and dtype, one column an instruction set."""
     isas = list(dict.fromkeys(result["isa"] for result in results))
-    cells: dict[tuple[str, str], dict[str, list[bool]]] = {}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
     for result in results:
-        row = cells.setdefault((result["rule"], result["dtype"]), {isa: [] for isa in isas})
-        row[result["isa"]].append(result["ok"])
-    rows = [
-        (rule, dtype, *(_cell(row[isa]) for isa in isas)) for (rule, dtype), row in cells.items()
-    ]
+        row = cells.setdefault((result["rule"], result["dtype"]), dict.fromkeys(isas, "-"))
+        if not result["ok"]:
+            row[result["isa"]] = "DIFFERENT"
+        elif row[result["isa"]] == "-":
+            row[result["isa"]] = "same bits"
+    rows = [(rule, dtype, *(row[isa] for isa in isas)) for (rule, dtype), row in cells.items()]
     print_table(("rule", "dtype", *isas), rows)
-    for fault in faults[:10]:
-        print(
-            f"{fault['rule']} {fault['dtype']} {fault['isa']}, {fault['threads']} threads, "
-            f"n = {fault['n']}: {fault['detail']}"
-        )
-    if faults:
-        print(f"{len(faults)} of {len(results)} comparisons differ from the reference")
-    else:
-        print(f"all {len(results)} comparisons agree with the reference in every bit")
-
-
-def _cell(outcomes: list[bool]) -> str:
-    if not outcomes:
-        return "-"
-    wrong = outcomes.count(False)
-    return f"{wrong} of {len(outcomes)} DIFFER" if wrong else f"same bits ({len(outcomes)})"
+    print()
+    for fault in faults:
+        threads = f"{fault['threads']} thread{'s' * (fault['threads'] > 1)}"
+        print(f"{fault['isa']}, {threads}: {fault['detail']}")
+    compared = sum(result["n"] for result in results)
+    threads = ", ".join(str(n) for n in sorted({result["threads"] for result in results}))
+    print(
+        f"{len(faults)} of {len(results)} comparisons with the reference found a difference"
+        if faults
+        else f"all {compared:,} numbers are the reference's, bit for bit, with {threads} threads"
+    )

@@ -192,13 +192,13 @@ def _sort_columns(frame: pd.DataFrame) -> Columns:
     import pandas as pd
 
     numbers, texts, dropped, filled = {}, {}, [], []
-    for name in frame.columns:
+    for number, name in enumerate(frame.columns, 1):
         values, junk = _numbers_if_mostly(frame[name])
         distinct = values.nunique()
         gaps = int(values.isna().sum())
         is_number = pd.api.types.is_numeric_dtype(values)  # true or false too
         if name.startswith(UNNAMED):
-            dropped.append(f"column {frame.columns.get_loc(name) + 1} (no name)")
+            dropped.append(f"column {number} (no name)")
         elif distinct == 0:
             dropped.append(f"{name} (empty)")
         elif distinct == 1 and (is_number or not gaps):

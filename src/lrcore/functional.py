@@ -1,0 +1,126 @@
+"""One rule on one array, with state that the caller owns.
+
+For every class of :mod:`lrcore.optimizers` there is a function of the same name in lower case, with
+the same hyper-parameters and defaults; all are made from the tables. They update in place, check
+that the arrays fit, and look neither at the gradient's finiteness nor at anything between calls.
+
+Examples
+--------
+>>> import numpy as np
+>>> from lrcore import functional
+>>> w = np.zeros(3, np.float32)
+>>> state = functional.init("adamw", w)
+>>> for t in (1, 2):
+...     functional.adamw(w, np.ones(3, np.float32), state, t=t, lr=0.5, weight_decay=0.0)
+>>> w
+array([-1., -1., -1.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, _memory, optimizers
+from ._optimizer import DOMAINS, RULES, Optimizer, slots
+from ._schedule import Schedule
+from ._tree import Leaf
+
+Array: TypeAlias = NDArray[Any]
+
+_CLASSES: dict[str, type[Optimizer]] = {
+    name.lower(): getattr(optimizers, name) for name in optimizers.__all__
+}
+
+__all__ = ["init", *sorted(_CLASSES)]
+
+
+def _values(rule: str, hyper: dict[str, Any]) -> dict[str, Any]:
+    """The hyper-parameters of a call, defaults filled in, each inside its domain."""
+    if rule not in _CLASSES:
+        raise ValueError(f"functional: rule must be one of {sorted(_CLASSES)}, got {rule!r}")
+    cls = _CLASSES[rule]
+    known = inspect.signature(cls).parameters
+    defaults = {k: p.default for k, p in known.items() if p.default is not p.empty}
+    for name, value in hyper.items():
+        if name not in defaults:
+            raise TypeError(f"{rule}: {name!r} must be one of {sorted(defaults)}")
+        if any(isinstance(v, Schedule) for v in np.atleast_1d(np.array(value, object))):
+            raise TypeError(f"{rule}: {name} must be a number, got a schedule; call it with t first")
+    return cls.check({**defaults, **hyper})
+
+
+def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
+    """Return the state of `rule` for an array: new arrays of its shape and dtype.
+
+    Parameters
+    ----------
+    rule : str
+        The name of the function, such as "adamw".
+    p : ndarray of float32 or float64
+        The parameter.
+    **hyper
+        Those hyper-parameters that decide about state (``amsgrad=True``, ``momentum=0.9``).
+
+    Returns
+    -------
+    tuple of ndarray
+        In the order of the row in ``rules.def``, without those that are off.
+    """
+    starts = _CLASSES[rule].starts(_values(rule, hyper)) if rule in _CLASSES else _values(rule, {})
+    leaf = Leaf(p, "", "")
+    _memory.check_params(rule, [leaf])
+    (arrays,) = _memory.allocate([leaf], [[]], [list(starts)])
+    return tuple(a for a in arrays if a is not None)
+
+
+def _apply(
+    rule: str, p: Array, g: Array, state: Sequence[Array], t: int, hyper: dict[str, Any]
+) -> None:
+    values = _values(rule, hyper)
+    if not isinstance(t, (int, np.integer)) or isinstance(t, bool) or t < 1:
+        raise ValueError(f"{rule}: t must be an integer >= 1, got {t!r}")
+    cls = _CLASSES[rule]
+    starts = cls.starts(values)
+    names = [n for n, s in zip(RULES[rule][1], starts, strict=True) if s is not None]
+    if len(state) != len(names):
+        raise ValueError(f"{rule}: state must be {len(names)} arrays {names}, got {len(state)}")
+    leaves = [Leaf(p, "p", "")] + [
+        Leaf(a, name, f" state {name}") for a, name in zip(state, names, strict=True)
+    ]
+    _memory.check_params(rule, leaves)
+    for leaf in leaves[1:]:
+        if leaf.array.shape != p.shape or leaf.array.dtype != p.dtype:
+            raise ValueError(
+                f"{rule}: state {leaf.path} must be a {p.dtype} array of shape {p.shape}, "
+                f"got {leaf.array.dtype} of shape {leaf.array.shape}"
+            )
+    given = iter(state)
+    arrays = [None if s is None else next(given) for s in starts]
+    plan = _core.Plan(RULES[rule][0], [p], [0], [arrays], [""], 0, 1)
+    for name, value in values.items():
+        for slot, v, label in slots(name, value, RULES[rule][2]):
+            plan.set_value(0, slot, v, DOMAINS[name], rule, label)
+    plan.ages = [t - 1]
+    plan.set_nonfinite(_core.NONFINITE.index("ignore"))
+    plan.step(g)
+
+
+def _function(rule: str) -> Callable[..., None]:
+    def function(p: Array, g: Array, state: Sequence[Array], *, t: int, **hyper: Any) -> None:
+        _apply(rule, p, g, state, t, hyper)
+
+    function.__name__ = function.__qualname__ = rule
+    function.__doc__ = f"""Make update `t` = 1, 2, ... of `p` and `state` in place from the gradient `g`.
+
+    `state` is what ``init("{rule}", p)`` returned; hyper-parameters as for
+    :class:`lrcore.{_CLASSES[rule].__name__}`.
+    """
+    return function
+
+
+globals().update({rule: _function(rule) for rule in _CLASSES})
