@@ -86,11 +86,7 @@ class Interval:
         if not isinstance(value, Real) or isinstance(value, bool):
             text = str(self) if self.integer else f"a number {self}"
             raise TypeError(f"{who}: {name} must be {text}, got {value!r}")
-        plain: int | float
-        if isinstance(value, Integral):
-            plain = int(value)
-        else:
-            plain = float(value)
+        plain = int(value) if isinstance(value, Integral) else float(value)
         if plain not in self:
             raise ValueError(f"{who}: {name} must be {self}, got {plain!r}")
         if self.integer:
@@ -123,4 +119,6 @@ class Interval:
 
 
 def _text(end: float) -> str:
+    if end == 2**53:  # the last of the integers that float64 holds without a gap
+        return "2**53"
     return str(int(end)) if end == end // 1 and abs(end) < 1e15 else repr(end)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -22,12 +24,54 @@ Integers: TypeAlias = "NDArray[np.integer[Any]] | Sequence[int]"
 
 LAST = 2**53  # beyond it float64 does not hold every integer
 
-# The domains of a schedule's numbers.
+# ------------------------------------------------------------------------ domains
+# What an argument may be: an object whose check() returns the value as it is kept.
+
 RATE = Interval(0, math.inf, closed_high=False)
 POSITIVE = Interval(0, math.inf, closed_low=False, closed_high=False)
 NUMBER = Interval(-math.inf, math.inf, closed_low=False, closed_high=False)
-COUNT = Interval(0, math.inf, integer=True)
-LENGTH = Interval(1, math.inf, integer=True)
+COUNT = Interval(0, LAST, integer=True)
+LENGTH = Interval(1, LAST, integer=True)
+
+
+class Instance:
+    """Objects that are `what`, as `test` tells them."""
+
+    def __init__(self, what: str, test: Callable[[object], bool]) -> None:
+        self.what = what
+        self.test = test
+
+    def check(self, who: str, name: str, value: Any) -> Any:
+        """Return `value`, or raise TypeError."""
+        if not self.test(value):
+            raise TypeError(f"{who}: {name} must be {self.what}, got {value!r}")
+        return value
+
+
+class Items:
+    """Lists of `item`, kept as tuples."""
+
+    def __init__(self, item: Interval | Instance, increasing: bool = False) -> None:
+        self.item = item
+        self.increasing = increasing
+
+    def check(self, who: str, name: str, value: Any) -> tuple[Any, ...]:
+        """Return the items, each checked, or raise TypeError or ValueError."""
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            raise TypeError(f"{who}: {name} must be a list, got {value!r}")
+        items = tuple(self.item.check(who, f"{name}[{i}]", x) for i, x in enumerate(value))
+        if self.increasing and any(b <= a for a, b in pairwise(items)):
+            raise ValueError(f"{who}: {name} must be increasing, got {list(items)}")
+        return items
+
+
+FUNCTION = Instance("callable", callable)
+SCHEDULE = Instance("a schedule", lambda value: isinstance(value, Schedule))
+POSITIONS = Items(COUNT, increasing=True)
+VALUES = Items(RATE)
+SCHEDULES = Items(SCHEDULE)
+Domain: TypeAlias = Interval | Instance | Items
+WARMUP: Mapping[str, Interval] = {"warmup": COUNT, "warmup_start": NUMBER}
 
 
 class Schedule:
@@ -37,73 +81,41 @@ class Schedule:
     changed; two of one class with equal arguments are equal. A number times a schedule is a
     schedule.
 
-    A class has `kind`, the name of its row in ``schedules.def``; `numbers`, the row's numbers in
-    its order, each with its domain; `lists`, its lists of positions and values; and `__slots__`,
-    what its constructor takes, in that order, before `warmup` and `warmup_start`.
+    A class is declared with the name of its row in ``schedules.def`` and with the arguments of its
+    constructor, in their order, each with its domain; what goes to C follows from these.
     """
 
-    __slots__ = ("__weakref__", "_made", "warmup", "warmup_start")
-
     kind: ClassVar[str]
-    numbers: ClassVar[Mapping[str, Interval]] = {}
-    lists: ClassVar[tuple[str, ...]] = ()
+    domains: ClassVar[Mapping[str, Domain]]
     _kinds: ClassVar[dict[str, type[Schedule]]] = {}
 
     warmup: int
     warmup_start: float
-    _made: Curve
 
-    def __init_subclass__(cls) -> None:
-        cls._kinds[cls.kind] = cls
+    def __init_subclass__(cls, kind: str, **domains: Domain) -> None:
+        cls.kind = kind
+        cls.domains = domains
+        cls._kinds[kind] = cls
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         raise TypeError("Schedule is a base class; use one of lrcore.schedules")
 
-    # ------------------------------------------------------------------ arguments
-
-    def _init(self, warmup: int, warmup_start: float, **arguments: Any) -> None:
-        """Check numbers by their domains, and set all arguments."""
-        self._set("warmup", self._number("warmup", COUNT, warmup))
-        self._set("warmup_start", self._number("warmup_start", NUMBER, warmup_start))
-        for name, value in arguments.items():
-            domain = self.numbers.get(name)
-            self._set(name, self._number(name, domain, value) if domain else value)
-        steps = arguments.get("steps")
+    def _set(self, **arguments: object) -> None:
+        """Check the arguments by their domains and keep them."""
+        who = type(self).__name__
+        for name, domain in {**self.domains, **WARMUP}.items():
+            self.__dict__[name] = domain.check(who, name, arguments[name])
+        steps = self.__dict__.get("steps")
         if steps is not None and steps <= self.warmup:
             self._refuse("steps", f"an integer > warmup ({self.warmup})", steps)
+        for name, domain in self.domains.items():
+            if domain in (VALUES, SCHEDULES):
+                got, count = len(self.__dict__[name]), len(self._all(POSITIONS)) + 1
+                if got != count:
+                    self._refuse(f"the number of {name}", f"{count}, boundaries and one", got)
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-
-    def _number(self, name: str, domain: Interval, value: object) -> Any:
-        number = domain.check(type(self).__name__, name, value)
-        if domain.integer and number > LAST:
-            self._refuse(name, "at most 2**53", number)
-        return number
-
-    def _items(self, name: str, what: str, value: Iterable[T]) -> tuple[T, ...]:
-        """Items of a list, tuple or array of `what`."""
-        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-            self._refuse(name, f"a list of {what}", value, TypeError)
-        return tuple(value)
-
-    def _positions(self, name: str, value: Iterable[int]) -> tuple[int, ...]:
-        """Integers >= 0 that increase."""
-        items = enumerate(self._items(name, "integers", value))
-        positions = tuple(self._number(f"{name}[{i}]", COUNT, x) for i, x in items)
-        if any(b <= a for a, b in zip(positions, positions[1:], strict=False)):
-            self._refuse(name, "increasing", list(positions))
-        return positions
-
-    def _one_more(self, name: str, items: tuple[T, ...], boundaries: tuple[int, ...]) -> None:
-        if len(items) != len(boundaries) + 1:
-            must = f"one more than boundaries ({len(boundaries)})"
-            self._refuse(f"the number of {name}", must, len(items))
-
-    def _refuse(
-        self, name: str, must: str, got: object, error: type[Exception] = ValueError
-    ) -> NoReturn:
-        raise error(f"{type(self).__name__}: {name} must be {must}, got {got!r}")
+    def _refuse(self, name: str, must: str, got: object) -> NoReturn:
+        raise ValueError(f"{type(self).__name__}: {name} must be {must}, got {got!r}")
 
     # ----------------------------------------------------------------- evaluation
 
@@ -132,22 +144,21 @@ class Schedule:
         ValueError
             `t` is negative or beyond 2**53.
         """
-        if isinstance(t, (np.ndarray, Sequence)):
-            array = np.asarray(t)
-            if array.dtype.kind not in "iu":
-                self._refuse("t", "an array of integers", array.dtype.name, TypeError)
-            if array.size:
-                self._index(array.min())
-                self._index(array.max())
-            return self._curve.values(np.ascontiguousarray(array, np.int64).reshape(array.shape))
-        return self._curve.at(self._index(t))
+        if type(t) is int and 0 <= t <= LAST:
+            return self._curve.at(t)
+        if not isinstance(t, (np.ndarray, Sequence)) or isinstance(t, str):
+            return self._curve.at(self._index(t))
+        array = np.asarray(t)
+        if array.dtype.kind not in "iu":
+            who = type(self).__name__
+            raise TypeError(f"{who}: t must be an array of integers, got one of {array.dtype}")
+        if array.size:
+            self._index(array.min())
+            self._index(array.max())
+        return self._curve.values(np.ascontiguousarray(array, np.int64).reshape(array.shape))
 
     def _index(self, t: object) -> int:
-        if not isinstance(t, (int, np.integer)) or isinstance(t, bool):
-            self._refuse("t", "an integer or an array of integers", t, TypeError)
-        index = int(t)
-        if not 0 <= index <= LAST:
-            self._refuse("t", ">= 0" if index < 0 else "at most 2**53", index)
+        index: int = COUNT.check(type(self).__name__, "t", t)
         return index
 
     def reference(self, t: Integer) -> float:
@@ -156,29 +167,30 @@ class Schedule:
 
         return self._as(ReferenceCurve).at(self._index(t))
 
-    @property
+    @cached_property
     def _curve(self) -> Curve:
-        """This schedule in C, made at the first use."""
-        if not hasattr(self, "_made"):
-            self._set("_made", self._as(Curve))
-        return self._made
+        return self._as(Curve)
 
     def _as(self, curve: Callable[..., T]) -> T:
-        """This schedule as the description that C, or the reference, evaluates."""
-        args = tuple(float(getattr(self, name)) for name in self.numbers)
-        lists = [getattr(self, name) for name in self.lists]
-        values = tuple(float(x) for items in lists for x in items)
-        count = len(lists[0]) if lists else 0
-        parts = tuple(part._as(curve) for part in self._parts)
-        warmup = float(self.warmup)
+        """Describe this schedule as C, or the reference, evaluates it."""
+        args = [getattr(self, name) for name, d in self.domains.items() if isinstance(d, Interval)]
+        positions, values = self._all(POSITIONS), self._all(VALUES)
+        parts = [part._as(curve) for part in (*self._all(SCHEDULE), *self._all(SCHEDULES))]
         return curve(
-            self.kind, args, values, count, parts, warmup, self.warmup_start, self._callback
+            self.kind,
+            tuple(map(float, args)),
+            tuple(map(float, positions + values)),
+            len(positions),
+            tuple(parts),
+            float(self.warmup),
+            self.warmup_start,
+            self._callback,
         )
 
-    @property
-    def _parts(self) -> tuple[Schedule, ...]:
-        """What a schedule that is made of others is made of."""
-        return ()
+    def _all(self, domain: Instance | Items) -> list[Any]:
+        """What the arguments of `domain` hold."""
+        found = [getattr(self, name) for name, d in self.domains.items() if d is domain]
+        return [x for items in found for x in items] if isinstance(domain, Items) else found
 
     @property
     def _callback(self) -> Callable[[int], float] | None:
@@ -199,8 +211,7 @@ class Schedule:
     @property
     def _arguments(self) -> dict[str, Any]:
         """What the constructor takes, by name, in its order."""
-        names = (*type(self).__slots__, "warmup", "warmup_start")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*self.domains, *WARMUP)}
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}: a schedule cannot be changed")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -120,20 +121,29 @@ def numbers(rng: np.random.Generator, n: int, dtype: str, wild: bool) -> Array:
     return x.astype(dtype)
 
 
-def _arrays(case: Case, seed: int) -> list[Array]:
-    """One array a size, each starting at another element of its cache line."""
+@lru_cache(maxsize=32)
+def _arrays(dtype: str, wild: bool, seed: int) -> tuple[Array, ...]:
+    """One array a size, each starting at another element of its cache line; read only."""
     rng = np.random.default_rng(seed)
     out = []
     for i, n in enumerate(SIZES):
-        room = np.zeros(n + 16, case.dtype)
-        room[i % 16 : i % 16 + n] = numbers(rng, n, case.dtype, case.wild)
+        room = np.zeros(n + 16, dtype)
+        room[i % 16 : i % 16 + n] = numbers(rng, n, dtype, wild)
+        room.flags.writeable = False
         out.append(room[i % 16 : i % 16 + n])
-    return out
+    return tuple(out)
+
+
+def _moved(a: Array, i: int) -> Array:
+    """A writable copy that starts as far from a cache line as `a` does."""
+    room = np.empty(a.size + 16, a.dtype)
+    room[i % 16 : i % 16 + a.size] = a
+    return room[i % 16 : i % 16 + a.size]
 
 
 def _results(case: Case, backend: str) -> Results:
     """Parameters and state after a few steps."""
-    params = _arrays(case, seed=1)
+    params = [_moved(a, i) for i, a in enumerate(_arrays(case.dtype, case.wild, 1))]
     keywords, dress = OPTIONS[case.option]
     values = {n: SWITCHED[n] for n in case.switches}
     overflows = case.option.endswith("gradients")  # on the way to a narrower format
@@ -142,8 +152,8 @@ def _results(case: Case, backend: str) -> Results:
                     nonfinite=nonfinite, backend=backend)  # fmt: skip
     with np.errstate(all="ignore"):
         for k in range(STEPS):
-            grads = [dress(g, i) for i, g in enumerate(_arrays(case, seed=2 + k))]
-            opt.step(grads)
+            grads = _arrays(case.dtype, case.wild, 2 + k)
+            opt.step([dress(g, i) for i, g in enumerate(grads)])
     out = {f"p[{p.size}]": p for p in params}
     for path, arrays in opt.state.items():
         out.update({f"{name}[{a.size}] of {path}": a for name, a in arrays.items()})

@@ -28,7 +28,18 @@ from functools import partial
 from numbers import Real
 from typing import Any, NoReturn
 
-from ._schedule import LENGTH, NUMBER, POSITIVE, RATE, Schedule
+from ._schedule import (
+    FUNCTION,
+    LENGTH,
+    NUMBER,
+    POSITIONS,
+    POSITIVE,
+    RATE,
+    SCHEDULE,
+    SCHEDULES,
+    VALUES,
+    Schedule,
+)
 
 __all__ = [
     "Constant",
@@ -49,7 +60,7 @@ __all__ = [
 ]
 
 
-class Constant(Schedule):
+class Constant(Schedule, kind="constant", lr=RATE):
     """The same value at every update: `lr`.
 
     Parameters
@@ -67,17 +78,13 @@ class Constant(Schedule):
     [0.0, 0.025, 0.05, 0.075, 0.1, 0.1]
     """
 
-    __slots__ = ("lr",)
-    kind = "constant"
-    numbers = {"lr": RATE}
-
     lr: float
 
     def __init__(self, lr: float, *, warmup: int = 0, warmup_start: float = 0.0) -> None:
-        self._init(warmup, warmup_start, lr=lr)
+        self._set(lr=lr, warmup=warmup, warmup_start=warmup_start)
 
 
-class Step(Schedule):
+class Step(Schedule, kind="step", lr=RATE, step_size=LENGTH, gamma=POSITIVE):
     """Times `gamma` every `step_size` updates: lr gamma^floor(n / step_size).
 
     Parameters
@@ -99,10 +106,6 @@ class Step(Schedule):
     [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
-    __slots__ = ("lr", "step_size", "gamma")
-    kind = "step"
-    numbers = {"lr": RATE, "step_size": LENGTH, "gamma": POSITIVE}
-
     lr: float
     step_size: int
     gamma: float
@@ -116,10 +119,10 @@ class Step(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, step_size=step_size, gamma=gamma)
+        self._set(lr=lr, step_size=step_size, gamma=gamma, warmup=warmup, warmup_start=warmup_start)
 
 
-class MultiStep(Schedule):
+class MultiStep(Schedule, kind="multistep", lr=RATE, milestones=POSITIONS, gamma=POSITIVE):
     """Times `gamma` at each milestone: lr gamma^(number of milestones <= t).
 
     Parameters
@@ -141,11 +144,6 @@ class MultiStep(Schedule):
     [1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
-    __slots__ = ("lr", "milestones", "gamma")
-    kind = "multistep"
-    numbers = {"lr": RATE, "gamma": POSITIVE}
-    lists = ("milestones",)
-
     lr: float
     milestones: tuple[int, ...]
     gamma: float
@@ -159,11 +157,12 @@ class MultiStep(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        positions = self._positions("milestones", milestones)
-        self._init(warmup, warmup_start, lr=lr, milestones=positions, gamma=gamma)
+        self._set(
+            lr=lr, milestones=milestones, gamma=gamma, warmup=warmup, warmup_start=warmup_start
+        )
 
 
-class Exponential(Schedule):
+class Exponential(Schedule, kind="exponential", lr=RATE, gamma=POSITIVE):
     """Times `gamma` at every update: lr gamma^n.
 
     Parameters
@@ -187,20 +186,16 @@ class Exponential(Schedule):
     [1.0, 0.5, 0.25, 0.125]
     """
 
-    __slots__ = ("lr", "gamma")
-    kind = "exponential"
-    numbers = {"lr": RATE, "gamma": POSITIVE}
-
     lr: float
     gamma: float
 
     def __init__(
         self, lr: float, gamma: float, *, warmup: int = 0, warmup_start: float = 0.0
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, gamma=gamma)
+        self._set(lr=lr, gamma=gamma, warmup=warmup, warmup_start=warmup_start)
 
 
-class NaturalExponential(Schedule):
+class NaturalExponential(Schedule, kind="natural_exponential", lr=RATE, decay=RATE):
     """Decay at a constant rate per update: lr e^(-decay n).
 
     Parameters
@@ -220,20 +215,16 @@ class NaturalExponential(Schedule):
     [1.0, 0.905, 0.819, 0.741]
     """
 
-    __slots__ = ("lr", "decay")
-    kind = "natural_exponential"
-    numbers = {"lr": RATE, "decay": RATE}
-
     lr: float
     decay: float
 
     def __init__(
         self, lr: float, decay: float, *, warmup: int = 0, warmup_start: float = 0.0
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, decay=decay)
+        self._set(lr=lr, decay=decay, warmup=warmup, warmup_start=warmup_start)
 
 
-class InverseTime(Schedule):
+class InverseTime(Schedule, kind="inverse_time", lr=RATE, rate=RATE, step_size=LENGTH):
     """Decay like 1/n: lr / (1 + rate n / step_size).
 
     Parameters
@@ -260,10 +251,6 @@ class InverseTime(Schedule):
     [1.0, 0.5, 0.333, 0.25]
     """
 
-    __slots__ = ("lr", "rate", "step_size")
-    kind = "inverse_time"
-    numbers = {"lr": RATE, "rate": RATE, "step_size": LENGTH}
-
     lr: float
     rate: float
     step_size: int
@@ -277,10 +264,10 @@ class InverseTime(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, rate=rate, step_size=step_size)
+        self._set(lr=lr, rate=rate, step_size=step_size, warmup=warmup, warmup_start=warmup_start)
 
 
-class Linear(Schedule):
+class Linear(Schedule, kind="linear", lr=RATE, steps=LENGTH, end=RATE):
     """A straight line from `lr` to `end`: end + (lr - end) (1 - n/T), T = steps - warmup.
 
     Parameters
@@ -302,10 +289,6 @@ class Linear(Schedule):
     [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
 
-    __slots__ = ("lr", "steps", "end")
-    kind = "linear"
-    numbers = {"lr": RATE, "steps": LENGTH, "end": RATE}
-
     lr: float
     steps: int
     end: float
@@ -319,10 +302,10 @@ class Linear(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, steps=steps, end=end)
+        self._set(lr=lr, steps=steps, end=end, warmup=warmup, warmup_start=warmup_start)
 
 
-class Polynomial(Schedule):
+class Polynomial(Schedule, kind="polynomial", lr=RATE, steps=LENGTH, power=POSITIVE, end=RATE):
     """A power of what is left: end + (lr - end) (1 - n/T)^power, T = steps - warmup.
 
     Parameters
@@ -346,10 +329,6 @@ class Polynomial(Schedule):
     [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
 
-    __slots__ = ("lr", "steps", "power", "end")
-    kind = "polynomial"
-    numbers = {"lr": RATE, "steps": LENGTH, "power": POSITIVE, "end": RATE}
-
     lr: float
     steps: int
     power: float
@@ -365,10 +344,12 @@ class Polynomial(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, steps=steps, power=power, end=end)
+        self._set(
+            lr=lr, steps=steps, power=power, end=end, warmup=warmup, warmup_start=warmup_start
+        )
 
 
-class Cosine(Schedule):
+class Cosine(Schedule, kind="cosine", lr=RATE, steps=LENGTH, end=RATE):
     """Half a wave of the cosine: end + (lr - end) (1 + cos(pi n/T)) / 2, T = steps - warmup.
 
     Parameters
@@ -400,10 +381,6 @@ class Cosine(Schedule):
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
 
-    __slots__ = ("lr", "steps", "end")
-    kind = "cosine"
-    numbers = {"lr": RATE, "steps": LENGTH, "end": RATE}
-
     lr: float
     steps: int
     end: float
@@ -417,10 +394,10 @@ class Cosine(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        self._init(warmup, warmup_start, lr=lr, steps=steps, end=end)
+        self._set(lr=lr, steps=steps, end=end, warmup=warmup, warmup_start=warmup_start)
 
 
-class PiecewiseConstant(Schedule):
+class PiecewiseConstant(Schedule, kind="piecewise_constant", boundaries=POSITIONS, values=VALUES):
     """A value from each boundary on: values[number of boundaries <= t].
 
     Parameters
@@ -440,10 +417,6 @@ class PiecewiseConstant(Schedule):
     [1.0, 1.0, 0.3, 0.3, 0.1, 0.1]
     """
 
-    __slots__ = ("boundaries", "values")
-    kind = "piecewise_constant"
-    lists = ("boundaries", "values")
-
     boundaries: tuple[int, ...]
     values: tuple[float, ...]
 
@@ -455,14 +428,10 @@ class PiecewiseConstant(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        positions = self._positions("boundaries", boundaries)
-        items = enumerate(self._items("values", "numbers", values))
-        numbers = tuple(self._number(f"values[{i}]", RATE, x) for i, x in items)
-        self._one_more("values", numbers, positions)
-        self._init(warmup, warmup_start, boundaries=positions, values=numbers)
+        self._set(boundaries=boundaries, values=values, warmup=warmup, warmup_start=warmup_start)
 
 
-class Scale(Schedule):
+class Scale(Schedule, kind="scale", schedule=SCHEDULE, factor=NUMBER):
     """A schedule times a number; what ``s * 0.1`` makes.
 
     Parameters
@@ -483,26 +452,16 @@ class Scale(Schedule):
     [2.0, 1.5, 1.0, 0.5, 0.0]
     """
 
-    __slots__ = ("schedule", "factor")
-    kind = "scale"
-    numbers = {"factor": NUMBER}
-
     schedule: Schedule
     factor: float
 
     def __init__(
         self, schedule: Schedule, factor: float, *, warmup: int = 0, warmup_start: float = 0.0
     ) -> None:
-        if not isinstance(schedule, Schedule):
-            self._refuse("schedule", "a schedule", schedule, TypeError)
-        self._init(warmup, warmup_start, schedule=schedule, factor=factor)
-
-    @property
-    def _parts(self) -> tuple[Schedule, ...]:
-        return (self.schedule,)
+        self._set(schedule=schedule, factor=factor, warmup=warmup, warmup_start=warmup_start)
 
 
-class Join(Schedule):
+class Join(Schedule, kind="join", parts=SCHEDULES, boundaries=POSITIONS):
     """One schedule after another, each from its boundary on; see `join`.
 
     Parameters
@@ -522,10 +481,6 @@ class Join(Schedule):
     [1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
     """
 
-    __slots__ = ("parts", "boundaries")
-    kind = "join"
-    lists = ("boundaries",)
-
     parts: tuple[Schedule, ...]
     boundaries: tuple[int, ...]
 
@@ -537,17 +492,7 @@ class Join(Schedule):
         warmup: int = 0,
         warmup_start: float = 0.0,
     ) -> None:
-        items = self._items("parts", "schedules", parts)
-        for i, part in enumerate(items):
-            if not isinstance(part, Schedule):
-                self._refuse(f"parts[{i}]", "a schedule", part, TypeError)
-        positions = self._positions("boundaries", boundaries)
-        self._one_more("parts", items, positions)
-        self._init(warmup, warmup_start, parts=items, boundaries=positions)
-
-    @property
-    def _parts(self) -> tuple[Schedule, ...]:
-        return self.parts
+        self._set(parts=parts, boundaries=boundaries, warmup=warmup, warmup_start=warmup_start)
 
 
 def join(
@@ -584,7 +529,7 @@ def join(
     return Join(parts, boundaries, warmup=warmup, warmup_start=warmup_start)
 
 
-class Lambda(Schedule):
+class Lambda(Schedule, kind="lambda", function=FUNCTION):
     """Any function of the update: function(t).
 
     Parameters
@@ -607,17 +552,12 @@ class Lambda(Schedule):
     [1.0, 0.5, 0.333, 0.25]
     """
 
-    __slots__ = ("function",)
-    kind = "lambda"
-
     function: Callable[[int], float]
 
     def __init__(
         self, function: Callable[[int], float], *, warmup: int = 0, warmup_start: float = 0.0
     ) -> None:
-        if not callable(function):
-            self._refuse("function", "callable", function, TypeError)
-        self._init(warmup, warmup_start, function=function)
+        self._set(function=function, warmup=warmup, warmup_start=warmup_start)
 
     @property
     def _callback(self) -> Callable[[int], float]:

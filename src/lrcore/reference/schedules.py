@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from .math import cospi, exp, pow
 __all__ = ["Curve"]
 
 
-class Curve(NamedTuple):
+@dataclass(frozen=True)
+class Curve:
     """A schedule as C gets it, evaluated here.
 
     ``values`` holds ``count`` positions (milestones, boundaries), then the values of a piecewise

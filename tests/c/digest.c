@@ -1,0 +1,478 @@
+/* Prints a line for each rule and dtype, each schedule and each function of math.c: a digest of the
+ * bits they return for fixed inputs. tests/digests.txt holds what every platform must print.
+ *
+ * Rules and schedules come from lrc_rules[] and lrc_schedules[], so that a new one has its line
+ * without a word here; hyper-parameters and arguments get their values by name. Everything is run
+ * with each instruction set of this machine, by one thread and by three; where two of these disagree
+ * the program names them and exits with 1. */
+#include <lrcore.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 4, GROUPS = 2 };
+
+/* Around vector registers, the lanes of a sum (32), blocks (1024) and chunks (8192). */
+static const int64_t sizes[] = {1,    7,    0,    15,   33,   64,    1000, 1023,
+                                1025, 8191, 8192, 8193, 3,    16389, 31,   100};
+
+enum { TENSORS = sizeof sizes / sizeof *sizes };
+
+static const int threads[] = {1, 3};
+
+enum { THREADS = sizeof threads / sizeof *threads };
+
+static void fail(const char *what, const char *name)
+{
+    fprintf(stderr, "digest: %s: %s\n", name, what);
+    exit(1);
+}
+
+static void *allocate(size_t size)
+{
+    void *p = calloc(1, size + 1);
+    if (!p)
+        fail("there is no memory", "allocate");
+    return p;
+}
+
+/* ---------------------------------------------------------------------------- digests */
+
+static uint64_t digest_word(uint64_t digest, uint64_t word)
+{
+    digest = (digest ^ word) * 0x9e3779b97f4a7c15u;
+    return digest ^ digest >> 32;
+}
+
+static uint64_t digest_f64(uint64_t digest, double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return digest_word(digest, x != x ? 0x7ff8000000000000u : bits); /* a NaN is a NaN */
+}
+
+static uint64_t digest_f32(uint64_t digest, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return digest_word(digest, x != x ? 0x7fc00000u : bits);
+}
+
+static uint64_t digest_array(uint64_t digest, int dtype, int64_t n, const void *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        digest = dtype == LRC_F32 ? digest_f32(digest, ((const float *)x)[i])
+                                  : digest_f64(digest, ((const double *)x)[i]);
+    return digest;
+}
+
+/* ----------------------------------------------------------------------------- inputs */
+
+/* splitmix64 */
+static uint64_t draw(uint64_t *seed)
+{
+    uint64_t x = *seed += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* A number in [-8, 8) that float holds. */
+static double tame(uint64_t *seed)
+{
+    return ((double)(draw(seed) >> 40) - 0x1p23) * 0x1p-20;
+}
+
+static const float wild_f32[] = {
+    0.0f,     -0.0f,     0x1p-149f,        -0x1p-149f,        0x1.fffffcp-127f, -0x1.8p-130f,
+    0x1p-126f, -0x1p-126f, 0x1.8p-100f,    -0x1.2p-64f,       0x1.4p-23f,       0x1p63f,
+    -0x1.8p64f, 0x1.fffffep127f, -0x1.fffffep127f, INFINITY,  -INFINITY,        NAN};
+
+static const double wild_f64[] = {
+    0.0,       -0.0,       0x1p-1074,  -0x1p-1074,  0x1.ffffffffffffep-1023, -0x1.8p-1030,
+    0x1p-1022, -0x1p-1022, 0x1.8p-800, -0x1.2p-512, 0x1.4p-52,               0x1p511,
+    -0x1.8p512, 0x1.fffffffffffffp1023, -0x1.fffffffffffffp1023, INFINITY,   -INFINITY, NAN};
+
+enum { WILD = sizeof wild_f32 / sizeof *wild_f32 };
+
+static void put(void *x, int dtype, int64_t i, int wild, uint64_t *seed)
+{
+    uint64_t choice = draw(seed);
+    double plain = tame(seed);
+    int special = wild && choice & 1;
+    if (dtype == LRC_F32)
+        ((float *)x)[i] = special ? wild_f32[(choice >> 8) % WILD] : (float)plain;
+    else if (dtype == LRC_F64)
+        ((double *)x)[i] = special ? wild_f64[(choice >> 8) % WILD] : plain;
+    else if (special)
+        ((uint16_t *)x)[i] = (uint16_t)(choice >> 8);
+    else /* sign, an exponent of 2^-8 to 2^7, any significand */
+        ((uint16_t *)x)[i] = (uint16_t)((choice & 0x83ff) | (7 + (choice >> 20) % 16) << 10);
+}
+
+static size_t size_of(int dtype)
+{
+    return dtype == LRC_F64 ? 8 : dtype == LRC_F32 ? 4 : 2;
+}
+
+/* ------------------------------------------------------------- tables of names and values */
+
+typedef struct {
+    const char *name;
+    double value;
+    int optional; /* of hyper-parameters: also tried with 0 */
+} named;
+
+/* A hyper-parameter that is not here is 0.5, and optional. */
+static const named hypers[] = {
+    {"lr", 0.1, 0},           {"beta1", 0.9, 0},        {"beta2", 0.98, 0},
+    {"eps", 1e-6, 0},         {"alpha", 0.95, 0},       {"momentum", 0.9, 1},
+    {"dampening", 0.25, 1},   {"weight_decay", 0.02, 1}, {"nesterov", 1, 1},
+    {"amsgrad", 1, 1},        {"centered", 1, 1},       {"lr_decay", 0.01, 1},
+    {"initial_accumulator_value", 0.3, 1},              {NULL, 0.5, 1}};
+
+/* An argument of a schedule that is not here is 0.5. */
+static const named arguments[] = {
+    {"lr", 0.1, 0},     {"steps", 6000, 0}, {"end", 0.003, 0},  {"step_size", 70, 0},
+    {"gamma", 0.97, 0}, {"decay", 0.001, 0}, {"rate", 0.3, 0},  {"power", 1.7, 0},
+    {"factor", 0.3, 0}, {NULL, 0.5, 0}};
+
+static const named *look_up(const named *table, const char *name, size_t length)
+{
+    while (table->name && (strlen(table->name) != length || strncmp(table->name, name, length)))
+        table++;
+    return table;
+}
+
+/* The i-th name of a list separated by ", "; NULL past its end. */
+static const char *name_at(const char *names, int i, size_t *length)
+{
+    while (i-- && *names) {
+        names += strcspn(names, ",");
+        names += strspn(names, ", ");
+    }
+    *length = strcspn(names, ",");
+    return *names ? names : NULL;
+}
+
+static int position(const char *names, const char *name, size_t length)
+{
+    size_t n;
+    const char *at;
+    for (int i = 0; (at = name_at(names, i, &n)); i++)
+        if (n == length && strncmp(at, name, n) == 0)
+            return i;
+    fail("a note of the table names what is not there", name);
+    return -1;
+}
+
+/* ------------------------------------------------------------------------------ rules */
+
+/* What surrounds the rule. */
+typedef struct {
+    const char *name;
+    double clip_norm, clip_value;
+    int maximize, scheduled, wild;
+    enum { SAME, OTHER, HALF } gradient;
+    int backwards; /* the gradient lies in memory from its last element to its first, with gaps */
+} surroundings;
+
+static const surroundings around[] = {
+    {"plain", 0, 0, 0, 0, 0, SAME, 0},
+    {"wild", 0, 0, 0, 0, 1, SAME, 0},
+    {"clip_norm", 3.0, 0, 0, 0, 0, SAME, 0},
+    {"maximize, clip_value", 0, 0.75, 1, 0, 1, SAME, 0},
+    {"clip_norm, clip_value, maximize, a schedule", 700.0, 0.75, 1, 1, 0, OTHER, 0},
+    {"half", 0, 0, 0, 1, 1, HALF, 0},
+    {"strides", 5.0, 0, 0, 0, 0, SAME, 1},
+};
+
+enum { AROUND = sizeof around / sizeof *around };
+
+/* What each state array starts at, and whether it is there, after the notes of the table. */
+static void states_of(int rule, const double *h, double *start, int *there)
+{
+    const lrc_rule_info *row = &lrc_rules[rule];
+    size_t n;
+    for (int i = 0; i < LRC_MAX_STATES; i++) {
+        there[i] = name_at(row->states, i, &n) != NULL;
+        start[i] = 0;
+    }
+    for (const char *note = row->notes; *note;) {
+        size_t length = strcspn(note, " "), left = strcspn(note, ":=");
+        int state = position(row->states, note, left);
+        double value = h[position(row->hypers, note + left + 1, length - left - 1)];
+        if (note[left] == ':')
+            there[state] = value != 0;
+        else
+            start[state] = value;
+        note += length;
+        note += strspn(note, " ");
+    }
+}
+
+static void *new_array(int dtype, int64_t n, double value)
+{
+    void *x = allocate((size_t)n * size_of(dtype));
+    for (int64_t i = 0; i < n; i++)
+        if (dtype == LRC_F32)
+            ((float *)x)[i] = (float)value;
+        else
+            ((double *)x)[i] = value;
+    return x;
+}
+
+/* Fills `memory` and points the tensor at it. */
+static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int wild, uint64_t *seed)
+{
+    static int64_t shape[TENSORS], stride[TENSORS];
+    static size_t next;
+    int64_t gap = s->backwards ? 3 : 1, width = (int64_t)size_of(x->g_dtype);
+    for (int64_t i = 0; i < x->n * gap; i++)
+        put(memory, x->g_dtype, i, wild, seed);
+    x->g = memory;
+    x->g_ndim = 0;
+    if (s->backwards && x->n) {
+        int64_t *n = &shape[next % TENSORS], *step = &stride[next++ % TENSORS];
+        *n = x->n;
+        *step = -gap * width;
+        x->g = (char *)memory + (x->n - 1) * gap * width;
+        x->g_ndim = 1;
+        x->g_shape = n;
+        x->g_stride = step;
+    }
+}
+
+static uint64_t run_rule(int rule, int dtype, const double *h, const surroundings *s)
+{
+    uint64_t seed = 1, digest = 0;
+    double start[LRC_MAX_STATES];
+    int there[LRC_MAX_STATES], g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
+    void *memory[TENSORS];
+    lrc_tensor x[TENSORS] = {0};
+    lrc_group g[GROUPS] = {0};
+    lrc_schedule lr = {.kind = LRC_COSINE, .arg = {0.1, 6, 0.01}, .warmup = 2, .warmup_start = 0.01};
+
+    if (s->gradient == OTHER)
+        g_dtype = dtype == LRC_F32 ? LRC_F64 : LRC_F32;
+    states_of(rule, h, start, there);
+    for (int i = 0; i < TENSORS; i++) {
+        int64_t n = sizes[i];
+        x[i] = (lrc_tensor){.p = allocate((size_t)n * size_of(dtype)), .n = n, .dtype = dtype,
+                            .group = i % GROUPS, .g_dtype = g_dtype};
+        for (int64_t e = 0; e < n; e++)
+            put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
+        for (int j = 0; j < LRC_MAX_STATES; j++)
+            x[i].state[j] = there[j] ? new_array(dtype, n, start[j]) : NULL;
+        memory[i] = allocate((size_t)n * 3 * sizeof(double));
+    }
+    for (int k = 0; k < GROUPS; k++) {
+        memcpy(g[k].h, h, sizeof g[k].h);
+        g[k].clip_value = s->clip_value;
+        g[k].maximize = s->maximize;
+    }
+    g[1].h[position(lrc_rules[rule].hypers, "lr", 2)] *= 0.25;
+    if (s->scheduled)
+        g[0].schedule[position(lrc_rules[rule].hypers, "lr", 2)] = &lr;
+
+    lrc_plan *plan = lrc_plan_new(rule, TENSORS, x, GROUPS, g);
+    if (!plan)
+        fail("there is no memory", "lrc_plan_new");
+    plan->clip_norm = s->clip_norm;
+    plan->nonfinite = s->wild ? LRC_IGNORE : LRC_RAISE;
+    for (int t = 0; t < STEPS; t++) {
+        for (int i = 0; i < TENSORS; i++)
+            new_gradient(&x[i], s, memory[i], s->wild && i % 2 == 1, &seed);
+        if (t == 1)
+            x[4].g = x[9].g = NULL; /* left alone at this step, and younger from then on */
+        digest = digest_word(digest, (uint64_t)lrc_step(plan));
+        digest = digest_f64(digest, plan->grad_norm);
+    }
+    lrc_plan_free(plan);
+
+    for (int i = 0; i < TENSORS; i++) {
+        digest = digest_word(digest, (uint64_t)x[i].t);
+        digest = digest_array(digest, dtype, x[i].n, x[i].p);
+        free(x[i].p);
+        for (int j = 0; j < LRC_MAX_STATES; j++)
+            if (there[j]) {
+                digest = digest_array(digest, dtype, x[i].n, x[i].state[j]);
+                free(x[i].state[j]);
+            }
+        free(memory[i]);
+    }
+    return digest;
+}
+
+/* One run on each instruction set with each number of threads; they must agree. */
+static uint64_t run_everywhere(int rule, int dtype, const double *h, const surroundings *s)
+{
+    uint64_t first = 0;
+    for (int isa = 0; isa < lrc_isa_count(); isa++)
+        for (int k = 0; k < THREADS; k++) {
+            lrc_set_isa(lrc_isa_name(isa));
+            lrc_set_num_threads(threads[k]);
+            uint64_t digest = run_rule(rule, dtype, h, s);
+            if (isa == 0 && k == 0)
+                first = digest;
+            if (digest != first) {
+                fprintf(stderr,
+                        "digest: %s float%d (%s): %s with %d threads differs from %s with %d\n",
+                        lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64, s->name,
+                        lrc_isa_name(isa), threads[k], lrc_isa_name(0), threads[0]);
+                exit(1);
+            }
+        }
+    return first;
+}
+
+/* Every choice of the optional hyper-parameters; none of them and all of them in all surroundings. */
+static uint64_t rule_digest(int rule, int dtype)
+{
+    const char *name;
+    size_t length;
+    double h[LRC_MAX_HYPERS] = {0};
+    int optional[LRC_MAX_HYPERS], count = 0;
+    uint64_t digest = 0;
+    for (int i = 0; (name = name_at(lrc_rules[rule].hypers, i, &length)); i++)
+        if (look_up(hypers, name, length)->optional)
+            optional[count++] = i;
+        else
+            h[i] = look_up(hypers, name, length)->value;
+    for (int chosen = 0; chosen < 1 << count; chosen++) {
+        for (int k = 0; k < count; k++) {
+            name = name_at(lrc_rules[rule].hypers, optional[k], &length);
+            h[optional[k]] = chosen >> k & 1 ? look_up(hypers, name, length)->value : 0;
+        }
+        int ends = chosen == 0 || chosen == (1 << count) - 1;
+        for (int i = 0; i < (ends ? AROUND : 1); i++)
+            digest = digest_word(digest, run_everywhere(rule, dtype, h, &around[i]));
+    }
+    return digest;
+}
+
+/* -------------------------------------------------------------------------- schedules */
+
+enum { TIMES = 20000, PLACES = 4 };
+
+/* Positions, then one value more: what a schedule made of lists may ask for. */
+static const double list[] = {40, 1000, 1001, 5500, 0.1, 0.25, 0.05, 0.3, 1e-4};
+
+static double call(int64_t t, void *user)
+{
+    (void)user;
+    return 1.0 / (double)(t + 1);
+}
+
+static uint64_t schedule_digest(int kind)
+{
+    static const lrc_schedule parts[PLACES + 1] = {
+        {.kind = LRC_COSINE, .arg = {0.1, 900, 0.01}, .warmup = 20},
+        {.kind = LRC_EXPONENTIAL, .arg = {0.1, 0.999}},
+        {.kind = LRC_CONSTANT, .arg = {0.2}},
+        {.kind = LRC_LINEAR, .arg = {0.3, 2000, 0}, .warmup = 500, .warmup_start = 0.1},
+        {.kind = LRC_INVERSE_TIME, .arg = {0.1, 0.5, 100}}};
+    static const lrc_schedule *const part[] = {&parts[0], &parts[1], &parts[2], &parts[3], &parts[4]};
+    static const double warmups[] = {0, 1, 37};
+    static int64_t t[TIMES];
+    static double values[TIMES];
+    const char *name;
+    size_t length;
+    uint64_t seed = 2, digest = 0;
+    lrc_schedule s = {.kind = kind, .count = PLACES, .warmup_start = 0.01, .list = list, .part = part,
+                      .call = call};
+    for (int i = 0; (name = name_at(lrc_schedules[kind].args, i, &length)); i++)
+        s.arg[i] = look_up(arguments, name, length)->value;
+    for (int i = 0; i < TIMES; i++)
+        t[i] = i < TIMES / 2 ? i : (int64_t)(draw(&seed) >> 11 >> i % 40);
+    for (size_t w = 0; w < sizeof warmups / sizeof *warmups; w++) {
+        s.warmup = warmups[w];
+        for (int k = 0; k < THREADS; k++) {
+            lrc_set_num_threads(threads[k]);
+            lrc_schedule_values(&s, TIMES, t, values);
+            for (int i = 0; i < TIMES; i++)
+                if (digest_f64(0, values[i]) != digest_f64(0, lrc_schedule_at(&s, t[i])))
+                    fail("lrc_schedule_values differs from lrc_schedule_at", lrc_schedules[kind].name);
+        }
+        digest = digest_array(digest, LRC_F64, TIMES, values);
+    }
+    return digest;
+}
+
+/* ------------------------------------------------------------------------------- math */
+
+enum { POINTS = 100000 };
+
+static double any_bits(uint64_t *seed)
+{
+    uint64_t bits = draw(seed);
+    double x;
+    if (bits % 8 == 0)
+        return wild_f64[(bits >> 8) % WILD];
+    bits = draw(seed);
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static double exp_at(int i, uint64_t *seed)
+{
+    return lrc_exp(i % 4 ? tame(seed) * (i % 3 ? 95.0 : 1.0) : any_bits(seed));
+}
+
+static double log_at(int i, uint64_t *seed)
+{
+    return lrc_log(i % 4 ? 8.0 + tame(seed) * (i % 3 ? 1.0 : 0x1p-10) : any_bits(seed));
+}
+
+static double pow_at(int i, uint64_t *seed)
+{
+    static const double betas[] = {0.9, 0.95, 0.99, 0.999, 0.9999};
+    if (i % 4 == 0)
+        return lrc_pow(betas[i / 4 % 5], i / 20.0);
+    if (i % 4 == 1)
+        return lrc_pow(betas[i / 4 % 5], i / 20); /* whole */
+    double x = any_bits(seed), y = any_bits(seed), z = tame(seed);
+    if (i % 4 == 2)
+        return lrc_pow((z + 8.0) * 0.125, tame(seed) * 40.0);
+    return lrc_pow(x, i % 8 == 3 ? y : (double)(i % 101 - 50));
+}
+
+static double cospi_at(int i, uint64_t *seed)
+{
+    return lrc_cospi(i % 4 ? tame(seed) * 0.125 : any_bits(seed));
+}
+
+static const struct {
+    const char *name;
+    double (*at)(int i, uint64_t *seed);
+} functions[] = {{"exp", exp_at}, {"log", log_at}, {"pow", pow_at}, {"cospi", cospi_at}};
+
+static uint64_t function_digest(double (*at)(int i, uint64_t *seed))
+{
+    uint64_t seed = 3, digest = 0;
+    for (int i = 0; i < POINTS; i++)
+        digest = digest_f64(digest, at(i, &seed));
+    return digest;
+}
+
+/* ------------------------------------------------------------------------------------- */
+
+int main(void)
+{
+    for (int isa = 0; isa < lrc_isa_count(); isa++)
+        fprintf(stderr, "%s%s", isa ? " " : "instruction sets: ", lrc_isa_name(isa));
+    fprintf(stderr, "\n");
+    for (int rule = 0; rule < LRC_RULES; rule++)
+        for (int dtype = LRC_F32; dtype <= LRC_F64; dtype++)
+            printf("rule %s float%d %016llx\n", lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64,
+                   (unsigned long long)rule_digest(rule, dtype));
+    for (int kind = 0; kind < LRC_SCHEDULES; kind++)
+        printf("schedule %s %016llx\n", lrc_schedules[kind].name,
+               (unsigned long long)schedule_digest(kind));
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        printf("math %s %016llx\n", functions[i].name,
+               (unsigned long long)function_digest(functions[i].at));
+    return 0;
+}

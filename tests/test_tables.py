@@ -1,0 +1,65 @@
+"""A rule is five places; a half-added one fails here with a sentence that names what is missing."""
+
+import inspect
+from pathlib import Path
+
+import lrcore
+import pytest
+from lrcore import _core, functional, optimizers
+from lrcore._optimizer import DOMAINS, RULES, slots
+from lrcore.reference import rules as reference
+
+CLASSES = {name.lower(): getattr(optimizers, name) for name in optimizers.__all__}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_row_has_reference_class_export_and_function(rule):
+    assert callable(getattr(reference, rule, None)), f"reference/rules.py has no function {rule}"
+    assert rule in CLASSES, f"optimizers.__all__ has no class for the row {rule}"
+    assert CLASSES[rule].rule == rule
+    name = CLASSES[rule].__name__
+    assert name in lrcore.__all__, f"lrcore.__all__ does not export {name}"
+    assert getattr(lrcore, name) is CLASSES[rule]
+    assert callable(getattr(functional, rule))
+    if RULES[rule][5]:
+        assert hasattr(reference, f"{rule}_terms"), f"reference/rules.py has no {rule}_terms"
+
+
+@pytest.mark.parametrize("rule", CLASSES)
+def test_every_class_has_a_row_whose_columns_it_fills(rule):
+    assert rule in RULES, f"rules.def has no row for the class {CLASSES[rule].__name__}"
+    columns = RULES[rule][2]
+    parameters = list(inspect.signature(CLASSES[rule]).parameters.values())[1:-1]
+    filled = [slot for p in parameters for slot, _, _ in slots(p.name, p.default, columns)]
+    assert sorted(filled) == list(range(len(columns))), f"{rule}: columns {columns}"
+    for p in parameters:
+        assert p.name in DOMAINS, f"DOMAINS has no domain for {rule}'s {p.name}"
+
+
+@pytest.mark.parametrize("rule", CLASSES)
+def test_docstrings_name_every_parameter_and_its_default(rule):
+    doc = inspect.getdoc(CLASSES[rule])
+    for p in list(inspect.signature(CLASSES[rule]).parameters.values())[1:-1]:
+        line = next((x for x in doc.splitlines() if x.startswith(f"{p.name} : ")), None)
+        assert line, f"{rule}: the docstring does not describe {p.name}"
+        text = line.rpartition("default ")[2]
+        assert eval(text) == p.default, f"{rule}: {p.name} is documented as {text}"
+    assert "Notes" in doc
+    assert ">>>" in doc
+
+
+def test_notes_name_states_and_hyper_parameters():
+    for rule, (_, states, hypers, notes, *_) in RULES.items():
+        for note in notes:
+            state, _, hyper = note.partition(":" if ":" in note else "=")
+            assert state in states, f"{rule}: {note}"
+            assert hyper in hypers, f"{rule}: {note}"
+
+
+def test_the_reference_and_the_kernels_cut_alike():
+    from lrcore.reference import step
+
+    header = (Path(__file__).parents[1] / "csrc" / "engine.h").read_text()
+    assert f"LRC_CHUNK = {step.CHUNK}," in header
+    assert f"LRC_LANES = {step.LANES}," in header
+    assert _core.BLOCK % step.LANES == 0
