@@ -279,6 +279,8 @@ class Optimizer:
         for i, group in enumerate(self._groups):
             label = f"[{i}]" if self._grouped else ""
             found, tree = flatten(group["params"], label, start=len(leaves))
+            if not found:
+                raise ValueError(f"{who}: params{label} must hold at least one array, got none")
             for leaf in found:
                 leaf.group = i
             leaves += found

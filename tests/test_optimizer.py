@@ -1,0 +1,331 @@
+"""What an Optimizer does besides the arithmetic: structures, groups, schedules, saving, copying."""
+
+import copy
+import gc
+import json
+import pickle
+import weakref
+
+import lrcore
+import numpy as np
+import pytest
+from lrcore import functional, schedules
+from numpy.testing import assert_array_equal
+
+RULES = [getattr(lrcore, name) for name in lrcore.optimizers.__all__]
+
+
+def tree(seed=0, dtype="float32"):
+    rng = np.random.default_rng(seed)
+    draw = lambda *s: rng.standard_normal(s).astype(dtype)  # noqa: E731
+    return {"layers": [{"w": draw(7, 5), "b": draw(5)}, {"w": draw(5, 3), "b": draw(3)}],
+            "scale": np.array(draw(), dtype), "empty": draw(0, 4)}  # fmt: skip
+
+
+def leaves(node):
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return [x for child in node for x in leaves(child)]
+    return [node]
+
+
+def assert_same(a, b):
+    for x, y in zip(leaves(a), leaves(b), strict=True):
+        assert_array_equal(x, y)
+
+
+def test_any_structure_is_the_same_arithmetic():
+    params = tree()
+    flat = [p.copy() for p in leaves(params)]
+    one = lrcore.Adam(params, lr=0.1)
+    other = lrcore.Adam(tuple(flat), lr=0.1)
+    for t in range(3):
+        grads = tree(seed=t + 1)
+        one.step(grads)
+        other.step(leaves(grads))
+    assert_same(params, flat)
+
+
+def test_single_array_zero_size_and_zero_dimensional():
+    w, none, scalar = np.ones((2, 2)), np.zeros((0, 3)), np.array(1.0)
+    for p in (w, none, scalar):
+        assert lrcore.SGD(p, lr=0.5).step(np.ones_like(p))
+    assert_array_equal(w, 0.5)
+    assert scalar == 0.5
+    opt = lrcore.SGD(scalar, lr=0.5)
+    opt.step(np.float64(1.0))  # what arithmetic on 0-d arrays returns
+    opt.step(0.0)
+    assert scalar == 0.0
+
+
+def test_arrays_of_other_libraries_are_read_through_their_array_method():
+    class Foreign:
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(3)
+
+    p = np.zeros(3)
+    lrcore.SGD(p, lr=1.0).step(Foreign())
+    assert_array_equal(p, -1.0)
+
+
+def test_none_leaves_parameter_state_and_age_alone():
+    params = tree()
+    opt = lrcore.AdamW(params)
+    grads = tree(1)
+    grads["layers"][0] = None
+    before = params["layers"][0]["w"].copy()
+    opt.step(grads)
+    assert_array_equal(params["layers"][0]["w"], before)
+    saved = opt.state_dict()["param_groups"][0]["params"]
+    assert saved["layers.0.w"]["t"] == 0
+    assert not saved["layers.0.w"]["m"].any()
+    assert saved["layers.1.w"]["t"] == 1
+    assert opt.t == 1
+    assert opt.step(None)
+    assert opt.t == 2
+
+
+def test_a_late_parameter_is_corrected_for_its_own_age():
+    p, q = np.zeros(1), np.zeros(1)
+    late = lrcore.Adam([np.zeros(1), p], lr=0.1)
+    for _ in range(50):
+        late.step([np.ones(1), None])
+    late.step([np.ones(1), np.ones(1)])
+    lrcore.Adam(q, lr=0.1).step(np.ones(1))
+    assert_array_equal(p, q)
+
+
+def test_groups_have_their_own_values():
+    a, b = np.ones(3), np.ones(3)
+    opt = lrcore.SGD([{"params": {"a": a}}, {"params": b, "lr": 0.5, "maximize": True}], lr=0.25)
+    opt.step([{"a": np.ones(3)}, np.ones(3)])
+    assert_array_equal(a, 0.75)
+    assert_array_equal(b, 1.5)
+    opt.param_groups[1]["lr"] = 0.0
+    opt.step([None, np.ones(3)])
+    assert_array_equal(b, 1.5)
+    assert opt.param_groups[1]["lr"] == 0.0
+    assert set(opt.state) == {"0.a", "1."}
+
+
+def test_add_param_group_keeps_state():
+    a, b, c = np.ones(3), np.ones(3), np.ones(3)
+    opt = lrcore.Adam(a, lr=0.1)
+    opt.step(np.ones(3))
+    opt.add_param_group({"params": [b], "lr": 0.2})
+    opt.step([np.ones(3), [np.ones(3)]])
+    alone = lrcore.Adam(c, lr=0.1)
+    alone.step(np.ones(3))
+    alone.step(np.ones(3))
+    assert_array_equal(a, c)
+    assert len(opt.param_groups) == 2
+    assert opt.t == 2
+
+
+def test_switching_on_a_state_creates_it():
+    p = np.ones(3)
+    opt = lrcore.SGD(p, lr=0.1)
+    opt.step(np.ones(3))
+    assert opt.state[""] == {}
+    opt.param_groups[0]["momentum"] = 0.9
+    opt.step(np.ones(3))
+    assert list(opt.state[""]) == ["buf"]
+    assert opt.t == 2
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_hyper_parameter_can_be_scheduled(rule):
+    """A schedule is a number assigned anew before each step."""
+    values = {k: v for k, v in dict(rule(np.ones(1)).param_groups[0]).items() if k != "params"}
+    fixed = {k for k, v in values.items() if isinstance(v, bool) or v is None}
+    fixed |= {"initial_accumulator_value"}
+    for name in sorted(set(values) - fixed):
+        ramp = schedules.Linear(0.5, steps=5, end=0.25)
+        scheduled, numbers = tree(), tree()
+        value = (ramp, 0.5) if isinstance(values[name], tuple) else ramp
+        a, b = rule(scheduled, **{name: value}), rule(numbers, **{name: _at(value, 0)})
+        for t in range(6):
+            b.param_groups[0][name] = _at(value, t)
+            a.step(tree(t + 1))
+            b.step(tree(t + 1))
+        assert_same(scheduled, numbers)
+
+
+def _at(value, t):
+    if isinstance(value, tuple):
+        return tuple(_at(v, t) for v in value)
+    return value(t) if isinstance(value, schedules.Schedule) else value
+
+
+def test_options_can_be_scheduled():
+    p, q = np.zeros(3), np.zeros(3)
+    norm, value = schedules.Linear(1.0, steps=4, end=0.5), schedules.Constant(0.3)
+    a = lrcore.SGD(p, lr=1.0, clip_norm=norm, clip_value=value)
+    b = lrcore.SGD(q, lr=1.0, clip_norm=norm, clip_value=value, backend="numpy")
+    for _ in range(5):
+        a.step(np.array([1.0, 2.0, 3.0]))
+        b.step(np.array([1.0, 2.0, 3.0]))
+    assert_array_equal(p, q)
+    assert a.grad_norm == b.grad_norm == np.sqrt(14.0)
+
+
+def test_lr_is_what_the_next_update_uses():
+    p = np.zeros(1)
+    opt = lrcore.SGD(p, lr=schedules.Step(1.0, step_size=2, gamma=0.5))
+    seen = []
+    for _ in range(5):
+        before, rate = p.copy(), opt.lr
+        opt.step(np.ones(1))
+        seen.append(rate)
+        assert before - p == rate
+    assert seen == [1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_lambdas_see_the_index_of_the_update():
+    seen = []
+    opt = lrcore.SGD(np.zeros(1), lr=schedules.Lambda(lambda t: seen.append(t) or 0.1))
+    for _ in range(3):
+        opt.step(np.ones(1))
+    assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+@pytest.mark.parametrize("rule", RULES)
+def test_resumed_is_uninterrupted(rule, backend):
+    options = dict(lr=schedules.Cosine(0.1, steps=20, warmup=3), clip_norm=1.0, backend=backend)
+    straight, resumed = tree(), tree()
+    a, b = rule(straight, **options), rule(resumed, **options)
+    for t in range(5):
+        a.step(tree(t + 1))
+        b.step(tree(t + 1))
+    saved = b.state_dict()
+    fresh = rule(resumed, lr=0.7, backend=backend)
+    fresh.load_state_dict(saved)
+    assert fresh.t == 5
+    for t in range(5, 10):
+        a.step(tree(t + 1))
+        fresh.step(tree(t + 1))
+    assert_same(straight, resumed)
+    np.testing.assert_equal(a.state_dict(), fresh.state_dict())
+
+
+def test_state_dict_is_plain_and_a_copy():
+    params = tree()
+    opt = lrcore.Adam(params, lr=schedules.Cosine(0.1, steps=20), betas=(0.8, schedules.Constant(0.9)))
+    opt.step(tree(1))
+    saved = opt.state_dict()
+    text = json.dumps(saved, default=lambda a: a.tolist())
+    assert "cosine" in text
+    m = saved["param_groups"][0]["params"]["layers.0.b"]["m"]
+    assert m.dtype == np.float32
+    m[:] = 7
+    assert not (opt.state["layers.0.b"]["m"] == 7).any()
+
+
+def test_loading_refuses_what_does_not_fit_and_changes_nothing():
+    opt = lrcore.Adam({"w": np.ones(3, np.float32)})
+    opt.step({"w": np.ones(3, np.float32)})
+    good = opt.state_dict()
+
+    def changed(change):
+        state = copy.deepcopy(good)
+        change(state)
+        return state
+
+    def entry(s):
+        return s["param_groups"][0]["params"]["w"]
+
+    bad = [
+        (lambda s: s.update(rule="sgd"), "rule must be 'adam', got 'sgd'"),
+        (lambda s: s.pop("t"), "state must be a dict with the keys"),
+        (lambda s: s.update(t=-1), "t must be an integer >= 0, got -1"),
+        (lambda s: s["param_groups"].append({}), "param_groups must be 1, got 2"),
+        (lambda s: s["param_groups"][0].pop("lr"), "param_groups[0] must be a dict with the keys"),
+        (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be in [0, inf), got -1.0"),
+        (lambda s: s["param_groups"][0].update(amsgrad=True), "['vmax'"),
+        (lambda s: entry(s).update(m=np.zeros(4, np.float32)), "must be a float32 array of shape (3,)"),
+        (lambda s: entry(s).update(m=np.zeros(3)), "got float64 of shape (3,)"),
+        (lambda s: entry(s).update(t="1"), "must be an integer >= 0, got '1'"),
+        (lambda s: entry(s).pop("v"), "must be a dict with the keys ['m', 'v'], got ['m']"),
+        (lambda s: s["param_groups"][0]["params"].update(x={}), "must be a dict with the keys ['w']"),
+        (lambda s: s.update(nonfinite="?"), "nonfinite must be one of"),
+    ]  # fmt: skip
+    for change, text in bad:
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is compared below
+            opt.load_state_dict(changed(change))
+        assert text.strip("[") in str(error.value), text
+        np.testing.assert_equal(opt.state_dict(), good)
+
+
+def test_a_lambda_survives_saving_where_it_is_made_again():
+    f = schedules.Lambda(lambda t: 0.1)
+    opt = lrcore.SGD(np.ones(3), lr=f)
+    saved = opt.state_dict()
+    other = lrcore.SGD(np.ones(3), lr=f)
+    other.load_state_dict(saved)
+    assert other.param_groups[0]["lr"] is f
+    with pytest.raises(ValueError, match="made of a Python function"):
+        lrcore.SGD(np.ones(3), lr=0.1).load_state_dict(saved)
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("rule", RULES)
+def test_copies_go_their_own_way_bit_for_bit(rule, how):
+    params = tree()
+    opt = rule(params, lr=schedules.Cosine(0.1, steps=20), clip_value=0.5)
+    opt.step(tree(1))
+    other, theirs = how((opt, params))
+    assert theirs["layers"][0]["w"] is other.param_groups[0]["params"]["layers"][0]["w"]
+    assert_same(params, theirs)
+    other.step(tree(2))
+    assert not np.array_equal(params["layers"][0]["w"], theirs["layers"][0]["w"])
+    opt.step(tree(2))
+    assert_same(params, theirs)
+    assert other.t == opt.t == 2
+    assert repr(other) == repr(opt)
+
+
+def test_an_optimizer_can_be_collected():
+    opt = lrcore.AdamW(np.ones(3))
+    opt.step(np.ones(3))
+    ref = weakref.ref(opt)
+    del opt
+    gc.collect()
+    assert ref() is None
+
+
+def test_gradients_are_not_kept():
+    opt, g = lrcore.AdamW(np.ones(3)), np.ones(3)
+    ref = weakref.ref(g)
+    opt.step(g)
+    del g
+    assert ref() is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_functional_is_the_class(rule):
+    name = rule.rule
+    p, q = tree()["layers"][0]["w"], tree()["layers"][0]["w"]
+    opt = rule(p)
+    state = functional.init(name, q)
+    for t in range(1, 4):
+        g = tree(t)["layers"][0]["w"]
+        opt.step(g)
+        assert getattr(functional, name)(q, g, state, t=t) is None
+    assert_array_equal(p, q)
+    for a, b in zip(opt.state[""].values(), state, strict=True):
+        assert_array_equal(a, b)
+
+
+def test_clipping_is_torchs():
+    p = np.zeros(2)
+    lrcore.SGD(p, lr=1.0, clip_norm=1.0).step(np.array([3.0, 4.0]))
+    np.testing.assert_allclose(p, [-0.6, -0.8], rtol=1e-6)
+    p = np.zeros(2)
+    lrcore.SGD(p, lr=1.0, clip_norm=10.0).step(np.array([3.0, 4.0]))
+    assert_array_equal(p, [-3.0, -4.0])
+
+
+def test_repr_names_the_rule_and_its_values():
+    assert repr(lrcore.SGD([np.ones(3)], lr=0.5)).startswith("<SGD of 1 array, t=0: {'lr': 0.5")
