@@ -15,7 +15,7 @@ import pytest
 
 import lrcore
 from lrcore import cli
-from lrcore.cli import _choices
+from lrcore.cli import _choices, _report
 
 for module in ("rich", "sklearn", "pandas", "matplotlib"):
     pytest.importorskip(module)
@@ -37,6 +37,15 @@ def call(capsys):
     return run
 
 
+def parse(text):
+    """Read one JSON object, by the letter: NaN and Infinity are none of it."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 @pytest.fixture
 def train(call):
     """Run ``lrcore train ... --json``; give the object it prints."""
@@ -44,7 +53,7 @@ def train(call):
     def run(*argv):
         status, out, err = call("train", *argv, "--json")
         assert (status, err) == (0, "")
-        return json.loads(out)
+        return parse(out)
 
     return run
 
@@ -139,6 +148,23 @@ def test_every_option_reaches_the_run(train):
     ]
     seen = {plain, *(train(*SHORT, *option)["parameters_sha256"] for option in options)}
     assert len(seen) == len(options) + 1
+
+
+def test_weight_decay_is_that_of_the_rule_but_for_the_line(train):
+    plain, same, none = (
+        train(*SHORT, "--optimizer", "adamw", *more)["parameters_sha256"]
+        for more in ((), ("--weight-decay", "0.01"), ("--weight-decay", "0"))
+    )
+    assert plain == same != none
+    assert train("linear", "--optimizer", "adamw", *SHORT)["weight_decay"] == 0
+
+
+def test_the_fingerprint_is_of_every_bit():
+    params = {"a": np.zeros(3), "b": np.zeros(2)}
+    plain = _report.fingerprint(params)
+    assert plain == _report.fingerprint(dict(reversed(params.items())))
+    params["b"][1] = -0.0
+    assert plain != _report.fingerprint(params)
 
 
 # ------------------------------------------------------------------- linear
@@ -279,10 +305,10 @@ def test_divergence_is_named(call):
     status, out, err = call("train", "linear", *slow, "--json")
     assert status == 1
     assert "diverged: the loss went from" in err
-    assert json.loads(out)["final"]["train_loss"] > 100
+    assert parse(out)["final"]["train_loss"] > 100
     status, out, _ = call("train", "linear", "--lr", "1e200", "--json")
     assert status == 1
-    assert json.loads(out)["stopped"] == "diverged"
+    assert parse(out)["stopped"] == "diverged"
 
 
 # ------------------------------------------------------------ output and signals
@@ -310,6 +336,40 @@ def test_piped_output_is_plain(flowers):
     assert "accuracy" in text
     assert "time in the step" in text
     assert "epoch 1/2" not in text
+
+
+def on_a_terminal(stream, *argv):
+    """Run with `stream` on a terminal; give what came through the terminal, and the rest."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: theirs}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", *argv], env={**os.environ, "TERM": "xterm"}, **pipes
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return seen.decode(), (out or err or b"").decode()
+
+
+def test_a_terminal_shows_progress():
+    seen, rest = on_a_terminal("stdout", "train", *SHORT)
+    assert re.search(r"epoch 2/2.*loss.*lr.*samples/s", seen)
+    assert "accuracy" in seen
+    assert rest == ""
+
+
+def test_json_leaves_stdout_alone_on_a_terminal():
+    seen, rest = on_a_terminal("stderr", "train", *SHORT, "--json")
+    assert "epoch 2/2" in seen
+    assert parse(rest)["updates"] == 90
 
 
 def test_ctrl_c_stops_and_reports():
@@ -347,7 +407,7 @@ def test_a_reader_that_leaves_is_no_error():
 
 def test_info(call):
     status, out, _ = call("info", "--json")
-    facts = json.loads(out)
+    facts = parse(out)
     assert status == 0
     assert facts["lrcore"] == lrcore.__version__
     assert facts["numpy"] == np.__version__
@@ -369,7 +429,7 @@ def test_info_and_verify_need_no_extra(call, monkeypatch, without):
 
 def test_verify_agrees_on_this_machine(call):
     status, out, _ = call("verify", "--quick", "--json")
-    result = json.loads(out)
+    result = parse(out)
     assert status == 0
     assert result["ok"] is True
     assert {row["isa"] for row in result["results"]} == set(lrcore.isas())
@@ -390,7 +450,7 @@ def test_verify_finds_a_difference(call, monkeypatch):
     assert "1 of 2 comparisons with the reference found a difference" in out
     status, out, _ = call("verify", "--json")
     assert status == 1
-    assert json.loads(out)["ok"] is False
+    assert parse(out)["ok"] is False
 
 
 def test_bench_prints_rows(call, monkeypatch):
@@ -419,7 +479,7 @@ def test_bench_prints_rows(call, monkeypatch):
     )
     status, out, _ = call("bench", "--json")
     assert status == 0
-    assert json.loads(out)["rows"][0] == row
+    assert parse(out)["rows"][0] == row
 
 
 def test_import_lrcore_loads_nothing_of_the_command_line():

@@ -22,7 +22,6 @@ from lrcore.schedules import (
     Cosine,
     Exponential,
     InverseTime,
-    Join,
     Lambda,
     Linear,
     MultiStep,
@@ -380,7 +379,7 @@ def test_bad_t(t, error, text):
         (partial(join, [], []), ValueError, "Join: the number of parts must be 1"),
         (partial(Lambda, 3), TypeError, "Lambda: function must be callable, got 3"),
         (lambda: Constant(1.0) * math.nan, ValueError, "Scale: factor must be in (-inf, inf)"),
-        (lambda: Constant(1.0) * "2", TypeError, "unsupported operand"),
+        (lambda: Constant(1.0) * "2", TypeError, "of type 'Constant'"),
         (lambda: Constant(1.0) * True, TypeError, "unsupported operand"),
         (Schedule, TypeError, "Schedule is a base class"),
     ],
@@ -511,6 +510,13 @@ def test_exceptions_of_a_function_reach_the_caller(wrap):
             s(3)
         with pytest.raises(LookupError, match="no value for 0"):
             s(range(5))
+
+
+def test_an_exception_ends_the_evaluation_of_an_array():
+    calls = []
+    with pytest.raises(LookupError):
+        Lambda(lambda t: calls.append(t) or refuse(t))(range(100))
+    assert calls == [0]
 
 
 def test_a_call_after_an_exception_is_as_any_other():

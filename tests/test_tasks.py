@@ -162,6 +162,12 @@ def test_digits_hold_out_a_fifth_of_every_digit():
     assert np.all(np.abs(share - 0.2) < 0.01)
 
 
+def test_the_seed_chooses_the_held_out_images():
+    first, again, other = (digits.load(seed=seed).test.y for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 # ------------------------------------------------------------------- linear
 
 
@@ -260,7 +266,7 @@ def test_a_class_of_one_row_is_no_obstacle(tmp_path):
 
 
 def test_other_separators_and_a_byte_order_mark(tmp_path):
-    text = "\ufeffx; y\n" + rows(40, lambda i: f"{i};{i}.5")
+    text = "\ufeffy; x\n" + rows(40, lambda i: f"{i}.5;{i}")
     task = table.load(write(tmp_path, text), "y")
     assert task.kind == "regression"
     assert task.train.x.shape == (32, 1)

@@ -274,7 +274,7 @@ class Schedule:
             raise TypeError(f"{cls.__name__}: a schedule must be a dict, got {d!r}")
         kind = d.get("kind")
         kinds = {k: c for k, c in cls._kinds.items() if issubclass(c, cls)}
-        if kind not in kinds:
+        if not isinstance(kind, str) or kind not in kinds:
             names = ", ".join(map(repr, kinds))
             raise ValueError(f"{cls.__name__}: kind must be one of {names}, got {kind!r}")
         made = kinds[kind]
