@@ -1,5 +1,5 @@
-/* Which instruction set. Knows no rule: an engine is all the kernels of one (real, ISA), built by the
- * same files. The build says which there are: ENGINES(f) expands f(isa) best first. */
+/* Which instruction set. Knows no rule: an engine is all the kernels of one (real, ISA), made from
+ * the same files. The build says which there are: ENGINES(f) expands f(isa) best first. */
 #include "engine.h"
 #include "engines.h"
 
@@ -46,10 +46,7 @@ static unsigned extensions(void)
 
 static int has_sse2(void) { return 1; }
 
-static int has_avx2(void)
-{
-    return (enabled_registers() & 0x6) == 0x6 && extensions() & 1u << 5;
-}
+static int has_avx2(void) { return (enabled_registers() & 0x6) == 0x6 && extensions() & 1u << 5; }
 
 static int has_avx512(void)
 {
@@ -106,10 +103,7 @@ const char *lrc_isa_name(int i)
     return k < 0 ? NULL : built[k].name;
 }
 
-const char *lrc_get_isa(void)
-{
-    return built[chosen()].name;
-}
+const char *lrc_get_isa(void) { return built[chosen()].name; }
 
 int lrc_set_isa(const char *name)
 {
@@ -121,7 +115,4 @@ int lrc_set_isa(const char *name)
     return 0;
 }
 
-const lrc_engines *lrc_current_engines(void)
-{
-    return &built[chosen()].engines;
-}
+const lrc_engines *lrc_current_engines(void) { return &built[chosen()].engines; }

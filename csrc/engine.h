@@ -33,7 +33,8 @@ typedef struct lrc_work lrc_work;
 typedef struct lrc_engine {
     void (*constants)(int rule, const double *h, int64_t t, const double *sums, lrc_constants *c);
     void (*update)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
-    void (*measure)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, double *sums);
+    void (*measure)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
+                    double *sums);
     /* The sum of squares of the gradient; only whether it is finite where square is 0. Returns 1
      * where every element is finite. */
     int (*norm)(const lrc_tensor *x, lrc_chunk k, int square, double *sum);

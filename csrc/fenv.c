@@ -14,10 +14,7 @@ uint64_t lrc_fenv_set(void)
     return before;
 }
 
-void lrc_fenv_restore(uint64_t before)
-{
-    _mm_setcsr((unsigned)before);
-}
+void lrc_fenv_restore(uint64_t before) { _mm_setcsr((unsigned)before); }
 
 #elif defined(_M_ARM64)
 #include <intrin.h>
@@ -29,10 +26,7 @@ uint64_t lrc_fenv_set(void)
     return before;
 }
 
-void lrc_fenv_restore(uint64_t before)
-{
-    _WriteStatusReg(ARM64_FPCR, (int64_t)before);
-}
+void lrc_fenv_restore(uint64_t before) { _WriteStatusReg(ARM64_FPCR, (int64_t)before); }
 
 #elif defined(__aarch64__)
 
@@ -44,10 +38,7 @@ uint64_t lrc_fenv_set(void)
     return before;
 }
 
-void lrc_fenv_restore(uint64_t before)
-{
-    __asm__ __volatile__("msr fpcr, %0" : : "r"(before));
-}
+void lrc_fenv_restore(uint64_t before) { __asm__ __volatile__("msr fpcr, %0" : : "r"(before)); }
 
 #else
 #include <fenv.h>
@@ -59,8 +50,5 @@ uint64_t lrc_fenv_set(void)
     return before;
 }
 
-void lrc_fenv_restore(uint64_t before)
-{
-    fesetround((int)before);
-}
+void lrc_fenv_restore(uint64_t before) { fesetround((int)before); }
 #endif

@@ -1,8 +1,7 @@
 /* What a kernel may use. Every file that includes this is compiled once for each real type and
  * instruction set, with REAL_BITS, ISA and (for a rule) THIS_RULE given by the build; this is the
  * only place that asks which. Nothing but + - * / sqrt, comparison and select may touch a number,
- * products of three are parenthesised, and constants are cast to real: then every build rounds alike.
- */
+ * products of three are parenthesised, constants are cast to real: then every build rounds alike. */
 #ifndef LRC_KERNEL_H
 #define LRC_KERNEL_H
 
@@ -40,10 +39,16 @@ typedef double real;
 /* The sign of x: zero of its own sign for a zero, NaN for NaN. */
 #define SIGN(x) ((x) > 0 ? (real)1 : (x) < 0 ? (real)-1 : (x))
 
-/* struct <rule>_state and struct <rule>_hyper from the table; `state` and `hyper` in a rule's file. */
+/* struct <rule>_state and struct <rule>_hyper from the table; in a rule's file state_t, hyper_t. */
 typedef real *array;
-#define STATE(...) { array __VA_ARGS__; }
-#define HYPER(...) { double __VA_ARGS__; }
+#define STATE(...)         \
+    {                      \
+        array __VA_ARGS__; \
+    }
+#define HYPER(...)          \
+    {                       \
+        double __VA_ARGS__; \
+    }
 #define RULE(name, NAME, STATES, HYPERS, ...) \
     struct name##_state STATES;               \
     struct name##_hyper HYPERS;
@@ -54,9 +59,9 @@ typedef real *array;
 
 /* A rule is at most three functions.
  *
- * constants  once a step: hyper-parameters, step number t = 1, 2, ... and, for a rule that measures,
- *            its sums over the tensor (NULL before they are known) -> the rule's struct constants,
- *            made of at most LRC_MAX_CONSTANTS reals. Computed in double, cast once.
+ * constants  once a step: hyper-parameters, step number t = 1, 2, ... and the sums of a rule that
+ *            measures (NULL before they are known) -> the rule's struct constants, made of at most
+ *            LRC_MAX_CONSTANTS reals. Computed in double, cast once.
  * update     a loop over n elements of p, g and the state arrays.
  * measure    the terms of the rule's sums, one row of doubles a sum; the pipeline adds them up. */
 typedef struct {
@@ -70,7 +75,9 @@ typedef struct {
 #ifdef THIS_RULE
 typedef struct CONCAT(THIS_RULE, _hyper) hyper_t;
 typedef struct CONCAT(THIS_RULE, _state) state_t;
-#define KERNEL extern const kernel NAME(THIS_RULE); const kernel NAME(THIS_RULE)
+#define KERNEL                           \
+    extern const kernel NAME(THIS_RULE); \
+    const kernel NAME(THIS_RULE)
 #endif
 
 #endif

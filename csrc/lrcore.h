@@ -149,7 +149,7 @@ int lrc_update(lrc_plan *plan);
 int lrc_step(lrc_plan *plan);
 
 /* The same arrays, sweeps, chunks and threads with additions in place of the rule: the memory limit
- * that a rule is measured against. Overwrites parameters and state. */
+ * that a rule is measured against. Values stay as they are where gradients are finite. */
 void lrc_roofline(lrc_plan *plan);
 
 /* ------------------------------------------------- instruction sets and threads */

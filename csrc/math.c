@@ -9,13 +9,13 @@
  *   pow    e^(y log x), with log x and the product in two doubles, about 2^-65 relative
  *   cospi  x = j/2 + r, |r| <= 1/4: Taylor series of sin or cos of pi r, pi r in two doubles
  *
- * Products that must be exact are split after Veltkamp and Dekker (Numer. Math. 18, 1971). */
+ * Products that must be exact are split after Veltkamp and Dekker (Numerische Math. 18, 1971). */
 #include <math.h>
 #include <string.h>
 
 #include "lrcore.h"
 
-static const double LN2_HI = 0x1.62e42ffp-1; /* ln 2 to 32 bits: k * LN2_HI is exact */
+static const double LN2_HI = 0x1.62e42ffp-1;         /* ln 2 to 32 bits: k * LN2_HI is exact */
 static const double LN2_LO = -0x1.718432a1b0e26p-35; /* ln 2 - LN2_HI */
 static const double EIGHT_OVER_LN2 = 0x1.71547652b82fep+3;
 static const double PI_HI = 0x1.921fb58p+1; /* pi to 26 bits: half-width products are exact */
@@ -38,38 +38,38 @@ static const double EXP2_EIGHTH[8][2] = {
  * k * LN2_HI + it is exact. */
 static const double LOG_NEAR[32][3] = {
     /* inverse, -log(inverse)                                   c */
-    {356 / 256.0, -0x1.51aad872ep-2, 0x1.f4bd8db0a7cc1p-44}, /* 46/64 */
+    {356 / 256.0, -0x1.51aad872ep-2, 0x1.f4bd8db0a7cc1p-44},   /* 46/64 */
     {349 / 256.0, -0x1.3d54fa5c1fp-2, -0x1.c3e1cd9a395e3p-44}, /* 47/64 */
     {341 / 256.0, -0x1.2596010df7p-2, -0x1.8e7bc224ea3e3p-44}, /* 48/64 */
-    {334 / 256.0, -0x1.1058bf9ae5p-2, 0x1.4ab9d817d52cdp-44}, /* 49/64 */
-    {328 / 256.0, -0x1.fb9186d5e4p-3, 0x1.d572aab993c87p-47}, /* 50/64 */
+    {334 / 256.0, -0x1.1058bf9ae5p-2, 0x1.4ab9d817d52cdp-44},  /* 49/64 */
+    {328 / 256.0, -0x1.fb9186d5e4p-3, 0x1.d572aab993c87p-47},  /* 50/64 */
     {321 / 256.0, -0x1.cf6354e09cp-3, -0x1.771239a07d55bp-45}, /* 51/64 */
     {315 / 256.0, -0x1.a8becfc882p-3, -0x1.e3185cf21b9cfp-44}, /* 52/64 */
-    {309 / 256.0, -0x1.815c0a1436p-3, 0x1.02a52f9201ce8p-44}, /* 53/64 */
+    {309 / 256.0, -0x1.815c0a1436p-3, 0x1.02a52f9201ce8p-44},  /* 53/64 */
     {303 / 256.0, -0x1.59338d9982p-3, -0x1.0ba68b7555d4ap-48}, /* 54/64 */
     {298 / 256.0, -0x1.371fc201e8p-3, -0x1.ee8779b2d8abcp-44}, /* 55/64 */
-    {293 / 256.0, -0x1.1478584674p-3, -0x1.563451027c75p-46}, /* 56/64 */
-    {287 / 256.0, -0x1.d4313d66ccp-4, 0x1.9454379135713p-45}, /* 57/64 */
+    {293 / 256.0, -0x1.1478584674p-3, -0x1.563451027c75p-46},  /* 56/64 */
+    {287 / 256.0, -0x1.d4313d66ccp-4, 0x1.9454379135713p-45},  /* 57/64 */
     {282 / 256.0, -0x1.8c345d6318p-4, -0x1.b20f5acb42a66p-44}, /* 58/64 */
-    {278 / 256.0, -0x1.51b073f06p-4, -0x1.83f69278e686ap-44}, /* 59/64 */
-    {273 / 256.0, -0x1.075983599p-4, 0x1.b8ecfe4b59987p-44}, /* 60/64 */
-    {269 / 256.0, -0x1.95c830ec9p-5, 0x1.c148297c5feb8p-45}, /* 61/64 */
-    {264 / 256.0, -0x1.f829b0e78p-6, -0x1.980267c7e09e4p-45}, /* 62/64 */
-    {260 / 256.0, -0x1.fc0a8b0fcp-7, -0x1.f1e7cf6d3a69cp-50}, /* 63/64 */
-    {1.0, 0.0, 0.0}, /* 32/32 */
-    {248 / 256.0, 0x1.0415d89e78p-5, -0x1.dddc7f461c516p-44}, /* 33/32 */
-    {241 / 256.0, 0x1.eea31c0068p-5, 0x1.c3dd83606d891p-44}, /* 34/32 */
-    {234 / 256.0, 0x1.700d30aeacp-4, 0x1.c1e8da99ded32p-49}, /* 35/32 */
-    {228 / 256.0, 0x1.da72763844p-4, 0x1.a89401fa71733p-46}, /* 36/32 */
-    {221 / 256.0, 0x1.2d1610c868p-3, 0x1.39d6ccb81b4a1p-47}, /* 37/32 */
-    {216 / 256.0, 0x1.5bf406b544p-3, -0x1.27023eb68981cp-46}, /* 38/32 */
-    {210 / 256.0, 0x1.95a5adcf7p-3, 0x1.7f22858a0ff6fp-47}, /* 39/32 */
-    {205 / 256.0, 0x1.c6ffbc6fp-3, 0x1.ee138d3a69d43p-44}, /* 40/32 */
-    {200 / 256.0, 0x1.f991c6cb3cp-3, -0x1.90d04cd7cc834p-44}, /* 41/32 */
-    {195 / 256.0, 0x1.16b5ccbadp-2, -0x1.23299042d74bfp-44}, /* 42/32 */
-    {191 / 256.0, 0x1.2bef07cdc9p-2, 0x1.a9cfa4a5004f4p-45}, /* 43/32 */
-    {186 / 256.0, 0x1.4718dc271cp-2, 0x1.06c18fb4c14c5p-44}, /* 44/32 */
-    {182 / 256.0, 0x1.5d5bddf596p-2, -0x1.a0b2a08a465dcp-47}, /* 45/32 */
+    {278 / 256.0, -0x1.51b073f06p-4, -0x1.83f69278e686ap-44},  /* 59/64 */
+    {273 / 256.0, -0x1.075983599p-4, 0x1.b8ecfe4b59987p-44},   /* 60/64 */
+    {269 / 256.0, -0x1.95c830ec9p-5, 0x1.c148297c5feb8p-45},   /* 61/64 */
+    {264 / 256.0, -0x1.f829b0e78p-6, -0x1.980267c7e09e4p-45},  /* 62/64 */
+    {260 / 256.0, -0x1.fc0a8b0fcp-7, -0x1.f1e7cf6d3a69cp-50},  /* 63/64 */
+    {1.0, 0.0, 0.0},                                           /* 32/32 */
+    {248 / 256.0, 0x1.0415d89e78p-5, -0x1.dddc7f461c516p-44},  /* 33/32 */
+    {241 / 256.0, 0x1.eea31c0068p-5, 0x1.c3dd83606d891p-44},   /* 34/32 */
+    {234 / 256.0, 0x1.700d30aeacp-4, 0x1.c1e8da99ded32p-49},   /* 35/32 */
+    {228 / 256.0, 0x1.da72763844p-4, 0x1.a89401fa71733p-46},   /* 36/32 */
+    {221 / 256.0, 0x1.2d1610c868p-3, 0x1.39d6ccb81b4a1p-47},   /* 37/32 */
+    {216 / 256.0, 0x1.5bf406b544p-3, -0x1.27023eb68981cp-46},  /* 38/32 */
+    {210 / 256.0, 0x1.95a5adcf7p-3, 0x1.7f22858a0ff6fp-47},    /* 39/32 */
+    {205 / 256.0, 0x1.c6ffbc6fp-3, 0x1.ee138d3a69d43p-44},     /* 40/32 */
+    {200 / 256.0, 0x1.f991c6cb3cp-3, -0x1.90d04cd7cc834p-44},  /* 41/32 */
+    {195 / 256.0, 0x1.16b5ccbadp-2, -0x1.23299042d74bfp-44},   /* 42/32 */
+    {191 / 256.0, 0x1.2bef07cdc9p-2, 0x1.a9cfa4a5004f4p-45},   /* 43/32 */
+    {186 / 256.0, 0x1.4718dc271cp-2, 0x1.06c18fb4c14c5p-44},   /* 44/32 */
+    {182 / 256.0, 0x1.5d5bddf596p-2, -0x1.a0b2a08a465dcp-47},  /* 45/32 */
 };
 
 static inline uint64_t bits_of(double x)
@@ -87,16 +87,10 @@ static inline double from_bits(uint64_t u)
 }
 
 /* -1022 <= k <= 1023 */
-static inline double power_of_two(int k)
-{
-    return from_bits((uint64_t)(k + 1023) << 52);
-}
+static inline double power_of_two(int k) { return from_bits((uint64_t)(k + 1023) << 52); }
 
 /* The nearest whole number, ties to even, for |x| < 2^51. */
-static inline double nearest(double x)
-{
-    return (x + 0x1.8p52) - 0x1.8p52;
-}
+static inline double nearest(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
 
 /* The upper 26 bits of x; x - upper(x) has 26 too, so products of such halves are exact. */
 static inline double upper(double x)
@@ -273,7 +267,7 @@ double lrc_cospi(double x)
 {
     x = x < 0.0 ? -x : x;
     if (!(x < 0x1p53))
-        return x < INFINITY ? 1.0 : NAN; /* beyond 2^53 all are even */
+        return x < INFINITY ? 1.0 : NAN;             /* beyond 2^53 all are even */
     double t = x - 2.0 * (double)(int64_t)(x * 0.5); /* exact, 0 <= t < 2 */
     double j = nearest(t * 2.0);
     double r = t - j * 0.5;

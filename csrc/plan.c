@@ -1,6 +1,5 @@
-/* Tensors -> chunks -> tasks, and the order of a step: refresh the schedules, look at the gradients,
- * work out the constants, measure, update. All or nothing: until the gradients have been looked at,
- * nothing is written. */
+/* Tensors -> chunks -> tasks, and the order of a step: look at the gradients, work out the constants,
+ * measure, update. All or nothing: until the gradients have been looked at, nothing is written. */
 #include "engine.h"
 
 #include <math.h>
@@ -13,12 +12,12 @@ enum { TASK = LRC_CHUNK };
 struct lrc_work {
     int64_t n_chunks, n_tasks;
     lrc_chunk *chunks;
-    int64_t *tasks;     /* n_tasks + 1 first chunks */
-    double *sums;       /* LRC_MAX_SUMS a chunk */
-    unsigned char *bad; /* a chunk with a non-finite gradient */
+    int64_t *tasks;           /* n_tasks + 1 first chunks */
+    double *sums;             /* LRC_MAX_SUMS a chunk */
+    unsigned char *bad;       /* a chunk with a non-finite gradient */
     lrc_constants *constants; /* one a tensor at most; tensors alike share */
-    int64_t *slot;      /* tensor -> constants */
-    int64_t *latest;    /* group x dtype -> constants made last */
+    int64_t *slot;            /* tensor -> constants */
+    int64_t *latest;          /* group x dtype -> constants made last */
     lrc_engines engines;
     int lr, weight_decay; /* places in h */
     int square, write;    /* what the norm or roofline sweep is asked for */
@@ -37,10 +36,7 @@ static int place(int rule, const char *hyper)
     return -1;
 }
 
-static int64_t chunks_of(int64_t n)
-{
-    return n / LRC_CHUNK + (n % LRC_CHUNK != 0);
-}
+static int64_t chunks_of(int64_t n) { return n / LRC_CHUNK + (n % LRC_CHUNK != 0); }
 
 static void cut(lrc_plan *plan)
 {
@@ -73,8 +69,12 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
         free(w);
         return NULL;
     }
-    *plan = (lrc_plan){.rule = rule, .n_tensors = n_tensors, .tensors = tensors,
-                       .n_groups = n_groups, .groups = groups, .work = w};
+    *plan = (lrc_plan){.rule = rule,
+                       .n_tensors = n_tensors,
+                       .tensors = tensors,
+                       .n_groups = n_groups,
+                       .groups = groups,
+                       .work = w};
     w->n_chunks = n_chunks;
     w->lr = place(rule, "lr");
     w->weight_decay = lrc_rules[rule].decay == LRC_INSIDE ? -1 : place(rule, "weight_decay");

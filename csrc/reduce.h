@@ -1,6 +1,6 @@
-/* Sums in a fixed order: inside a chunk element i goes to lane i mod LANES, the lanes are added as a
- * tree, and whoever adds chunks does it in their order. Neither threads, blocks nor the width of a
- * vector register show in the result. */
+/* Sums in a fixed order: inside a chunk element i goes to lane i mod LANES, the lanes are added as
+ * a tree, and whoever adds chunks does it in their order. Neither threads, blocks nor the width of
+ * a vector register show in the result. */
 #ifndef LRC_REDUCE_H
 #define LRC_REDUCE_H
 

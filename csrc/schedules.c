@@ -15,10 +15,7 @@ const lrc_schedule_info lrc_schedules[LRC_SCHEDULES] = {
 static double value(const lrc_schedule *s, int64_t t);
 
 /* Updates since the end of the warm-up. */
-static double since(const lrc_schedule *s, int64_t t)
-{
-    return (double)t - s->warmup;
-}
+static double since(const lrc_schedule *s, int64_t t) { return (double)t - s->warmup; }
 
 /* What is left of the schedule proper: 1 at the end of the warm-up, 0 from `steps` on. */
 static double left(const lrc_schedule *s, int64_t t, double steps)
@@ -28,15 +25,9 @@ static double left(const lrc_schedule *s, int64_t t, double steps)
 }
 
 /* From b at w = 0 to a at w = 1, both exactly. */
-static double mix(double a, double b, double w)
-{
-    return a * w + b * (1.0 - w);
-}
+static double mix(double a, double b, double w) { return a * w + b * (1.0 - w); }
 
-static double whole(double x)
-{
-    return x < 0x1p52 ? (double)(int64_t)x : x;
-}
+static double whole(double x) { return x < 0x1p52 ? (double)(int64_t)x : x; }
 
 /* How many positions of the list are <= t. */
 static int passed(const lrc_schedule *s, int64_t t)
@@ -122,10 +113,7 @@ static double piecewise_constant(const lrc_schedule *s, int64_t t)
     return s->list[s->count + passed(s, t)];
 }
 
-static double scale(const lrc_schedule *s, int64_t t)
-{
-    return value(s->part[0], t) * s->arg[0];
-}
+static double scale(const lrc_schedule *s, int64_t t) { return value(s->part[0], t) * s->arg[0]; }
 
 /* The part that t falls into, with t counted from its boundary. */
 static double join(const lrc_schedule *s, int64_t t)
@@ -134,10 +122,7 @@ static double join(const lrc_schedule *s, int64_t t)
     return value(s->part[i], i > 0 ? t - (int64_t)s->list[i - 1] : t);
 }
 
-static double lambda(const lrc_schedule *s, int64_t t)
-{
-    return s->call(t, s->user);
-}
+static double lambda(const lrc_schedule *s, int64_t t) { return s->call(t, s->user); }
 
 typedef double schedule_function(const lrc_schedule *s, int64_t t);
 

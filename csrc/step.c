@@ -91,16 +91,16 @@ static void gather_strided(const lrc_tensor *x, int64_t at, int64_t n, real *out
 }
 
 /* Where the gradient is already real and in order it is used where it stands. */
-static const real *load(const lrc_tensor *x, int64_t at, int64_t n, real *buf)
+static const real *load(const lrc_tensor *x, int64_t at, size_t n, real *buf)
 {
     if (x->g_ndim) {
-        gather_strided(x, at, n, buf);
+        gather_strided(x, at, (int64_t)n, buf);
         return buf;
     }
     const char *g = (const char *)x->g + at * width[x->g_dtype];
     if (x->g_dtype == x->dtype)
         return (const real *)(const void *)g;
-    gather(x->g_dtype, (size_t)n, g, width[x->g_dtype], buf);
+    gather(x->g_dtype, n, g, width[x->g_dtype], buf);
     return buf;
 }
 
@@ -137,7 +137,7 @@ static void shrink(size_t n, real *p, real factor)
 static const real *gradient(const lrc_tensor *x, int64_t at, size_t n, const lrc_constants *c,
                             real *buf)
 {
-    const real *g = load(x, at, (int64_t)n, buf);
+    const real *g = load(x, at, n, buf);
     if (c->scale != 1)
         g = scale(n, g, (real)c->scale, buf);
     if (c->clip_value != 0)
@@ -149,9 +149,11 @@ static const real *gradient(const lrc_tensor *x, int64_t at, size_t n, const lrc
 
 /* ------------------------------------------------------------------------- the sweeps */
 
-#define BLOCKS(i, m, k)                                                                          \
-    for (int64_t i = (k).start, m; i < (k).start + (k).n &&                                      \
-         (m = (k).start + (k).n - i, m = m < LRC_BLOCK ? m : LRC_BLOCK, 1); i += m)
+/* How much of a chunk that ends at `end` is the block that starts at `at`. */
+static size_t block(int64_t at, int64_t end)
+{
+    return end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
+}
 
 static void state_at(const lrc_tensor *x, int64_t at, real *s[LRC_MAX_STATES])
 {
@@ -162,17 +164,18 @@ static void state_at(const lrc_tensor *x, int64_t at, real *s[LRC_MAX_STATES])
 static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c)
 {
     real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *p = x->p;
-    BLOCKS (i, m, k) {
-        size_t n = (size_t)m;
-        const real *g = gradient(x, i, n, c, buf);
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block(at, end);
+        const real *g = gradient(x, at, n, c, buf);
         if (c->decoupled != 1)
-            shrink(n, p + i, (real)c->decoupled);
-        state_at(x, i, s);
-        kernels[rule]->update(n, p + i, g, s, c->rule);
+            shrink(n, p + at, (real)c->decoupled);
+        state_at(x, at, s);
+        kernels[rule]->update(n, p + at, g, s, c->rule);
     }
 }
 
-static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, double *sums)
+static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
+                    double *sums)
 {
     real buf[LRC_BLOCK], *s[LRC_MAX_STATES];
     double term[LRC_MAX_SUMS][LRC_BLOCK], *terms[LRC_MAX_SUMS];
@@ -180,12 +183,13 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     int count = lrc_rules[rule].sums;
     for (int j = 0; j < count; j++)
         terms[j] = term[j];
-    BLOCKS (i, m, k) {
-        const real *g = gradient(x, i, (size_t)m, c, buf);
-        state_at(x, i, s);
-        kernels[rule]->measure((size_t)m, (const real *)x->p + i, g, s, c->rule, terms);
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block(at, end);
+        const real *g = gradient(x, at, n, c, buf);
+        state_at(x, at, s);
+        kernels[rule]->measure(n, (const real *)x->p + at, g, s, c->rule, terms);
         for (int j = 0; j < count; j++)
-            NAME(sum)((size_t)m, term[j], &lanes[j]);
+            NAME(sum)(n, term[j], &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
@@ -196,62 +200,67 @@ static int norm(const lrc_tensor *x, lrc_chunk k, int square, double *sum)
     real buf[LRC_BLOCK];
     lrc_lanes lanes = {0};
     int finite = 1;
-    BLOCKS (i, m, k) {
-        const real *g = load(x, i, m, buf);
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block(at, end);
+        const real *g = load(x, at, n, buf);
         if (square)
-            NAME(sum_squares)((size_t)m, g, &lanes);
+            NAME(sum_squares)(n, g, &lanes);
         else
-            finite &= NAME(finite)((size_t)m, g);
+            finite &= NAME(finite)(n, g);
     }
     *sum = NAME(total)(&lanes);
-    /* A finite sum has finite terms; an infinite one may have overflowed, and is looked at again. */
+    /* A finite sum has finite terms; an infinite one may have overflowed: look again. */
     return *sum - *sum == 0 ? finite : norm(x, k, 0, &(double){0});
 }
 
-/* `count` arrays (1 to 4) read and written beside one that is read: in one loop, as a rule's are. */
+/* `count` arrays (1 to 4) read and written beside one that is read: in one loop, as a rule's are.
+ * They keep their values: 0 g is not folded away, since it could have been NaN. */
 static void roof(size_t n, int count, const real *restrict g, real *const *x)
 {
     real *restrict a = x[0], *restrict b = x[1], *restrict c = x[2], *restrict d = x[3];
+    const real zero = 0;
     if (count == 1)
         EACH (i, n)
-            a[i] = a[i] + g[i];
+            a[i] = a[i] + zero * g[i];
     else if (count == 2)
         EACH (i, n) {
-            a[i] = a[i] + g[i];
-            b[i] = b[i] + g[i];
+            a[i] = a[i] + zero * g[i];
+            b[i] = b[i] + zero * g[i];
         }
     else if (count == 3)
         EACH (i, n) {
-            a[i] = a[i] + g[i];
-            b[i] = b[i] + g[i];
-            c[i] = c[i] + g[i];
+            a[i] = a[i] + zero * g[i];
+            b[i] = b[i] + zero * g[i];
+            c[i] = c[i] + zero * g[i];
         }
     else
         EACH (i, n) {
-            a[i] = a[i] + g[i];
-            b[i] = b[i] + g[i];
-            c[i] = c[i] + g[i];
-            d[i] = d[i] + g[i];
+            a[i] = a[i] + zero * g[i];
+            b[i] = b[i] + zero * g[i];
+            c[i] = c[i] + zero * g[i];
+            d[i] = d[i] + zero * g[i];
         }
 }
 
+/* Without `write` everything is read and the sums go to a block that stays in the cache. */
 static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
 {
-    real buf[LRC_BLOCK], all[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 1];
-    BLOCKS (i, m, k) {
-        const real *g = load(x, i, m, buf);
+    real buf[LRC_BLOCK], all[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 1] = {0};
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block(at, end);
+        const real *g = load(x, at, n, buf);
         int count = 1;
-        state_at(x, i, s);
-        touched[0] = (real *)x->p + i;
+        state_at(x, at, s);
+        touched[0] = (real *)x->p + at;
         for (int j = 0; j < LRC_MAX_STATES; j++)
             if (s[j])
                 touched[count++] = s[j];
         if (write)
-            roof((size_t)m, count, g, touched);
+            roof(n, count, g, touched);
         else
             for (int j = 0; j < count; j++)
-                EACH (e, (size_t)m)
-                    all[e] = touched[j][e] + g[e];
+                EACH (i, n)
+                    all[i] = touched[j][i] + g[i];
     }
 }
 

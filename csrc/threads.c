@@ -1,6 +1,6 @@
 /* The pool. Workers sleep, or spin for a moment after a job, and take tasks by index. A job's tasks
  * are dealt out in equal consecutive ranges, so that a thread meets the same memory at every step;
- * who is done takes from the far end of another's range. Which thread runs a task shows in no result.
+ * who is done takes from the far end of another's range. No result shows which thread ran a task.
  *
  * Not OpenMP: its pools do not survive fork(), and two of its runtimes in one process collide. */
 #if !defined(_GNU_SOURCE) && !defined(_WIN32)
@@ -231,17 +231,11 @@ int lrc_get_num_threads(void)
     return n;
 }
 
-void lrc_set_num_threads(int n)
-{
-    atomic_store(&pool.wanted, n < 1 ? 1 : n > MOST ? MOST : n);
-}
+void lrc_set_num_threads(int n) { atomic_store(&pool.wanted, n < 1 ? 1 : n > MOST ? MOST : n); }
 
 static _Atomic(lrc_parallel_for *) host;
 
-void lrc_set_parallel_for(lrc_parallel_for *f)
-{
-    atomic_store(&host, f);
-}
+void lrc_set_parallel_for(lrc_parallel_for *f) { atomic_store(&host, f); }
 
 static void run_job(size_t n, int threads)
 {
@@ -272,7 +266,8 @@ void lrc_parallel(size_t n, void (*task)(void *context, size_t i), void *context
     threads = n < (size_t)threads ? (int)n : threads;
     if (theirs && n > 1)
         theirs(n, task, context);
-    else if (threads > 1 && n <= UINT32_MAX && atomic_compare_exchange_strong(&pool.busy, &idle, 1)) {
+    else if (threads > 1 && n <= UINT32_MAX &&
+             atomic_compare_exchange_strong(&pool.busy, &idle, 1)) {
         pool.task = task;
         pool.context = context;
         run_job(n, threads);

@@ -1,5 +1,6 @@
-import lrcore
 import pytest
+
+import lrcore
 
 
 @pytest.fixture(autouse=True)

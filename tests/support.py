@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+import lrcore
+
 ROOT = Path(__file__).parent.parent
+
+#: What a C program is linked with to use the installed package.
+LINK = [lrcore.get_library(), "-lpthread", "-lm"]
+INCLUDE = ["-I", lrcore.get_include()]
+#: Warnings are errors in the examples too.
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def missing(what: str) -> NoReturn:
@@ -21,13 +30,29 @@ def missing(what: str) -> NoReturn:
 
 
 def require(tool: str) -> str:
-    """Return the path of a program."""
+    """Return the path of a program that a test cannot do without."""
     path = shutil.which(tool)
     if path is None:
         missing(tool)
     return path
 
 
-def run(*command: object, **options: object) -> str:
-    """Run a program that must succeed without a word on stderr unless `stderr` says otherwise."""
-    raise NotImplementedError
+def run(*command: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program that must succeed."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, **options)
+    assert done.returncode == 0, (
+        f"{' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def compile_c(source: Path, program: Path, *flags: str) -> Path:
+    """Build a C program against the installed package, with whatever `cc` is."""
+    run(require("cc"), "-std=c11", "-O2", *STRICT, *flags, source, *INCLUDE, *LINK, "-o", program)
+    return program
+
+
+def python(code: str, *, timeout: float = 60, **environment: str) -> str:
+    """Run Python code in a process of its own; return what it printed."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LRCORE_", "OMP_"))}
+    return run(sys.executable, "-c", code, timeout=timeout, env={**env, **environment}).stdout

@@ -2,11 +2,12 @@
 
 import os
 
-import lrcore
 import numpy as np
 import pytest
-from lrcore import _core, _verify
 from numpy.testing import assert_array_equal
+
+import lrcore
+from lrcore import _core, _verify
 
 THREADS = (1, 2, 3)
 

@@ -1,10 +1,11 @@
 """Bad input: a named, one-sentence error before anything has changed."""
 
-import lrcore
 import numpy as np
 import pytest
-from lrcore import functional, schedules
 from numpy.testing import assert_array_equal
+
+import lrcore
+from lrcore import functional, schedules
 
 
 def f32(*shape):
@@ -151,7 +152,9 @@ def test_huge_float64_gradients_are_finite():
 @pytest.mark.parametrize("backend", ["c", "numpy"])
 def test_a_schedule_that_leaves_the_domain_changes_nothing(backend):
     p = np.ones(3)
-    opt = lrcore.SGD(p, lr=schedules.Lambda(lambda t: [0.1, float("nan"), -1.0][t]), backend=backend)
+    opt = lrcore.SGD(
+        p, lr=schedules.Lambda(lambda t: [0.1, float("nan"), -1.0][t]), backend=backend
+    )
     opt.step(np.ones(3))
     for value in ("nan", "-1.0"):
         before = p.copy()

@@ -6,11 +6,12 @@ import json
 import pickle
 import weakref
 
-import lrcore
 import numpy as np
 import pytest
-from lrcore import functional, schedules
 from numpy.testing import assert_array_equal
+
+import lrcore
+from lrcore import functional, schedules
 
 RULES = [getattr(lrcore, name) for name in lrcore.optimizers.__all__]
 
@@ -193,7 +194,11 @@ def test_lambdas_see_the_index_of_the_update():
 @pytest.mark.parametrize("backend", ["c", "numpy"])
 @pytest.mark.parametrize("rule", RULES)
 def test_resumed_is_uninterrupted(rule, backend):
-    options = dict(lr=schedules.Cosine(0.1, steps=20, warmup=3), clip_norm=1.0, backend=backend)
+    options = {
+        "lr": schedules.Cosine(0.1, steps=20, warmup=3),
+        "clip_norm": 1.0,
+        "backend": backend,
+    }
     straight, resumed = tree(), tree()
     a, b = rule(straight, **options), rule(resumed, **options)
     for t in range(5):
@@ -212,7 +217,9 @@ def test_resumed_is_uninterrupted(rule, backend):
 
 def test_state_dict_is_plain_and_a_copy():
     params = tree()
-    opt = lrcore.Adam(params, lr=schedules.Cosine(0.1, steps=20), betas=(0.8, schedules.Constant(0.9)))
+    opt = lrcore.Adam(
+        params, lr=schedules.Cosine(0.1, steps=20), betas=(0.8, schedules.Constant(0.9))
+    )
     opt.step(tree(1))
     saved = opt.state_dict()
     text = json.dumps(saved, default=lambda a: a.tolist())

@@ -3,8 +3,9 @@
 import inspect
 from pathlib import Path
 
-import lrcore
 import pytest
+
+import lrcore
 from lrcore import _core, functional, optimizers
 from lrcore._optimizer import DOMAINS, RULES, slots
 from lrcore.reference import rules as reference

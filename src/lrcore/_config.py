@@ -1,4 +1,4 @@
-"""This build on this machine: environment variables, where the C library lies, what is in use."""
+"""Build and machine: environment variables, where the C library lies, what is in use."""
 
 from __future__ import annotations
 

@@ -471,11 +471,15 @@ cdef class Plan:
         self.plan.grad_norm = grad_norm
 
     def roofline(self, grads):
-        """The memory traffic of a step with additions only; overwrites parameters and state."""
-        self._match(self.tree, grads)
-        with nogil:
-            lrc_roofline(self.plan)
-        self.held.clear()
+        """The memory traffic of a step with additions only; finite values stay as they are."""
+        self._enter()
+        try:
+            self._match(self.tree, grads)
+            with nogil:
+                lrc_roofline(self.plan)
+        finally:
+            self.held.clear()
+            self.busy = False
 
     def raise_nonfinite(self, Py_ssize_t i):
         raise NonFiniteError(

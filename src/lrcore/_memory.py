@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,17 +51,21 @@ def _check_distinct(who: str, leaves: list[Leaf]) -> None:
         if other is not leaf.label:
             raise ValueError(
                 f"{who}: params{leaf.label} and params{other} must have different paths, "
-                f"got {leaf.path!r} for both")
+                f"got {leaf.path!r} for both"
+            )
     spans = sorted(
         (leaf.array.__array_interface__["data"][0], leaf.array.nbytes, i)
-        for i, leaf in enumerate(leaves) if leaf.array.nbytes)
-    for (low, size, i), (next_low, next_size, k) in zip(spans, spans[1:], strict=False):
+        for i, leaf in enumerate(leaves)
+        if leaf.array.nbytes
+    )
+    for (low, size, i), (next_low, next_size, k) in pairwise(spans):
         if low + size > next_low:
             a, b = leaves[min(i, k)], leaves[max(i, k)]
-            how = ("is the same memory as" if (low, size) == (next_low, next_size) else "overlaps")
+            how = "is the same memory as" if (low, size) == (next_low, next_size) else "overlaps"
             raise ValueError(
                 f"{who}: params{b.label} must have memory of its own, got one that {how} "
-                f"params{a.label}")
+                f"params{a.label}"
+            )
 
 
 def allocate(
@@ -85,8 +90,9 @@ def allocate(
             p = leaves[i].array
             row = slab[at : at + p.nbytes].view(dtype)
             row[...] = starts[i][j]
-            order = "C" if p.flags.c_contiguous else "F"
-            out[i][j] = row.reshape(p.shape, order=order)
+            out[i][j] = (
+                row.reshape(p.shape) if p.flags.c_contiguous else row.reshape(p.shape[::-1]).T
+            )
             at += size
     return out
 

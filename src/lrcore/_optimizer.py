@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from . import _core, _memory
 from ._domain import Interval
 from ._schedule import Schedule
-from ._tree import Leaf, flatten
+from ._tree import flatten
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 __all__ = ["Optimizer", "Options", "ParamGroup"]
 
@@ -176,7 +176,8 @@ class Optimizer:
         self._grouped = _is_groups(params)
         self._groups: list[ParamGroup] = []
         self._states: list[list[Array | None]] = []
-        self._t, self._ages = 0, []
+        self._t = 0
+        self._ages: list[int] = []
         self._plan: _core.Plan
         groups = params if self._grouped else [{"params": params}]
         self._add([self._new_group(g, i) for i, g in enumerate(groups)])
@@ -188,7 +189,8 @@ class Optimizer:
         if unknown:
             raise TypeError(
                 f"{type(self).__name__}: params[{index}] has the unknown option {unknown[0]!r}; "
-                f"there are {sorted(self._defaults)}")
+                f"there are {sorted(self._defaults)}"
+            )
         return self.check({**self._defaults, **given})
 
     @classmethod
@@ -229,7 +231,8 @@ class Optimizer:
             if name not in self._defaults:
                 raise KeyError(
                     f"param_groups[{index}]: {name!r} cannot be set; there are "
-                    f"{sorted(self._defaults)}")
+                    f"{sorted(self._defaults)}"
+                )
         group._values = self.check({**group._values, **changes})
         self._t, self._ages = self._plan.t, self._plan.ages
         if self._missing_states():
@@ -251,7 +254,8 @@ class Optimizer:
         """
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(
-                f'{type(self).__name__}: a group must be a dict with the key "params", got {group!r}')
+                f'{type(self).__name__}: group must be a dict with the key "params", got {group!r}'
+            )
         new = self._new_group(group, len(self._groups))
         self._t, self._ages = self._plan.t, self._plan.ages
         grouped, self._grouped = self._grouped, True
@@ -264,7 +268,8 @@ class Optimizer:
     def _add(self, groups: list[dict[str, Any]]) -> None:
         old = list(self._groups)
         self._groups = old + [
-            ParamGroup(self, len(old) + i, values) for i, values in enumerate(groups)]
+            ParamGroup(self, len(old) + i, values) for i, values in enumerate(groups)
+        ]
         try:
             self._build()
         except BaseException:
@@ -275,7 +280,8 @@ class Optimizer:
 
     def _build(self) -> None:
         """Lay out the parameters and their state, and make the plan. Changes nothing on error."""
-        who, leaves, trees = type(self).__name__, [], []
+        who, trees = type(self).__name__, []
+        leaves: list[Leaf] = []
         for i, group in enumerate(self._groups):
             label = f"[{i}]" if self._grouped else ""
             found, tree = flatten(group["params"], label, start=len(leaves))
@@ -286,13 +292,20 @@ class Optimizer:
             leaves += found
             trees.append(tree)
         _memory.check_params(who, leaves)
-        states = self._states + [[] for _ in leaves[len(self._states):]]
-        states = _memory.allocate(leaves, states, [
-            self.starts(self._groups[leaf.group]) for leaf in leaves])
+        states = self._states + [[] for _ in leaves[len(self._states) :]]
+        states = _memory.allocate(
+            leaves, states, [self.starts(self._groups[leaf.group]) for leaf in leaves]
+        )
         tree = ("grads", None, tuple(trees)) if self._grouped else trees[0]
         plan = _core.Plan(
-            RULES[self.rule][0], [leaf.array for leaf in leaves], [leaf.group for leaf in leaves],
-            states, [leaf.label for leaf in leaves], tree, len(self._groups))
+            RULES[self.rule][0],
+            [leaf.array for leaf in leaves],
+            [leaf.group for leaf in leaves],
+            states,
+            [leaf.label for leaf in leaves],
+            tree,
+            len(self._groups),
+        )
         self._leaves, self._states, self._plan = leaves, states, plan
         plan.t = self._t
         plan.ages = self._ages + [0] * (len(leaves) - len(self._ages))
@@ -336,10 +349,17 @@ class Optimizer:
         return any(
             start is not None and array is None
             for leaf, arrays in zip(self._leaves, self._states, strict=True)
-            for start, array in zip(self.starts(self._groups[leaf.group]), arrays, strict=True))
+            for start, array in zip(self.starts(self._groups[leaf.group]), arrays, strict=True)
+        )
 
-    def _resume(self, groups: list[dict[str, Any]], options: tuple[Any, str], t: int,
-                ages: list[int], arrays: dict[int, dict[str, Array]]) -> None:
+    def _resume(
+        self,
+        groups: list[dict[str, Any]],
+        options: tuple[Any, str],
+        t: int,
+        ages: list[int],
+        arrays: dict[int, dict[str, Array]],
+    ) -> None:
         """Take over a state that has been found to fit."""
         for group, values in zip(self._groups, groups, strict=True):
             group._values = values
@@ -397,14 +417,25 @@ class Optimizer:
                 if name not in ("params", "maximize", "clip_value"):
                     for slot, v, _ in slots(name, value, columns):
                         h[columns[slot]] = float(_reference_value(v, plan.t))
-            tensors.append(reference.Tensor(
-                leaf.array, g, SimpleNamespace(**dict(zip(names, state, strict=True))), age,
-                SimpleNamespace(**h), group["maximize"],
-                _reference_value(group["clip_value"] or 0.0, plan.t)))
+            tensors.append(
+                reference.Tensor(
+                    leaf.array,
+                    g,
+                    SimpleNamespace(**dict(zip(names, state, strict=True))),
+                    age,
+                    SimpleNamespace(**h),
+                    group["maximize"],
+                    _reference_value(group["clip_value"] or 0.0, plan.t),
+                )
+            )
         with _core.FloatEnvironment():
             norm, bad = reference.step(
-                self.rule, decay, tensors, _reference_value(self._clip_norm or 0.0, plan.t),
-                self._nonfinite)
+                self.rule,
+                decay,
+                tensors,
+                _reference_value(self._clip_norm or 0.0, plan.t),
+                self._nonfinite,
+            )
         if bad >= 0:
             if self._nonfinite == "raise":
                 plan.raise_nonfinite(bad)
@@ -441,8 +472,10 @@ class Optimizer:
         """
         return {
             (f"{leaf.group}.{leaf.path}" if self._grouped else leaf.path): {
-                name: a for name, a in zip(self._state_names, arrays, strict=True) if a is not None}
-            for leaf, arrays in zip(self._leaves, self._states, strict=True)}
+                name: a for name, a in zip(self._state_names, arrays, strict=True) if a is not None
+            }
+            for leaf, arrays in zip(self._leaves, self._states, strict=True)
+        }
 
     def __repr__(self) -> str:
         groups = ", ".join(repr(g) for g in self._groups)
@@ -493,7 +526,8 @@ def _is_groups(params: Any) -> bool:
     return (
         isinstance(params, (list, tuple))
         and len(params) > 0
-        and all(isinstance(g, Mapping) and "params" in g for g in params))
+        and all(isinstance(g, Mapping) and "params" in g for g in params)
+    )
 
 
 def _curve(value: Any) -> Any:

@@ -140,11 +140,11 @@ class Schedule:
         Raises
         ------
         TypeError
-            `t` is not an integer; a bool or a float is none.
+            `t` is not a number, or an array of something else than integers; a bool is neither.
         ValueError
-            `t` is negative or beyond 2**53.
+            `t` is negative, not whole, NaN or beyond 2**53.
         """
-        if type(t) is int and 0 <= t <= LAST:
+        if type(t) is int and 0 <= t <= LAST:  # the common case, without a check that takes a while
             return self._curve.at(t)
         if not isinstance(t, (np.ndarray, Sequence)) or isinstance(t, str):
             return self._curve.at(self._index(t))

@@ -27,10 +27,17 @@ def save(opt: Optimizer) -> dict[str, Any]:
             if leaf.group == i:
                 named = zip(opt._state_names, arrays, strict=True)
                 out["params"][leaf.path] = {
-                    "t": age, **{name: a.copy() for name, a in named if a is not None}}
+                    "t": age,
+                    **{name: a.copy() for name, a in named if a is not None},
+                }
         groups.append(out)
-    return {"rule": opt.rule, "t": opt.t, "clip_norm": _plain(opt._clip_norm),
-            "nonfinite": opt._nonfinite, "param_groups": groups}
+    return {
+        "rule": opt.rule,
+        "t": opt.t,
+        "clip_norm": _plain(opt._clip_norm),
+        "nonfinite": opt._nonfinite,
+        "param_groups": groups,
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -52,8 +59,9 @@ def _rich(value: Any, present: Any, where: str) -> Any:
     if value == UNSAVED:
         if not isinstance(present, Schedule):
             raise ValueError(
-                f"{where} was a schedule made of a Python function, which a state dict cannot hold; "
-                "make the optimizer with that schedule first")
+                f"{where} was a schedule made of a Python function, which no state dict can hold; "
+                "make the optimizer with that schedule first"
+            )
         return present
     return Schedule.from_dict(value) if isinstance(value, Mapping) else value
 
@@ -73,8 +81,9 @@ def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
     for i, (group, new) in enumerate(zip(opt._groups, saved, strict=True)):
         where = f"param_groups[{i}]"
         _require(who, where, new, set(group))
-        values = {k: _rich(v, group[k], f"{who}: {where}[{k!r}]")
-                  for k, v in new.items() if k != "params"}
+        values = {
+            k: _rich(v, group[k], f"{who}: {where}[{k!r}]") for k, v in new.items() if k != "params"
+        }
         groups.append(opt.check({**values, "params": group["params"]}))
         leaves = {leaf.path: k for k, leaf in enumerate(opt._leaves) if leaf.group == i}
         _require(who, f"{where}['params']", new["params"], set(leaves))
@@ -82,11 +91,19 @@ def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
             entry = dict(new["params"][path])
             ages[k] = _count(who, f"{where}['params'][{path!r}]['t']", entry.pop("t", None))
             arrays[k] = _fitting(
-                who, f"{where}['params'][{path!r}]", entry, opt._leaves[k].array,
-                [name for name, start in
-                 zip(opt._state_names, opt.starts(groups[-1]), strict=True) if start is not None])
+                who,
+                f"{where}['params'][{path!r}]",
+                entry,
+                opt._leaves[k].array,
+                [
+                    name
+                    for name, start in zip(opt._state_names, opt.starts(groups[-1]), strict=True)
+                    if start is not None
+                ],
+            )
     options = opt._checked_options(
-        _rich(state["clip_norm"], opt._clip_norm, f"{who}: clip_norm"), state["nonfinite"])
+        _rich(state["clip_norm"], opt._clip_norm, f"{who}: clip_norm"), state["nonfinite"]
+    )
     opt._resume(groups, options, t, [ages[k] for k in range(len(opt._leaves))], arrays)
 
 
@@ -102,12 +119,15 @@ def _count(who: str, where: str, value: Any) -> int:
     return int(value)
 
 
-def _fitting(who: str, where: str, entry: dict[str, Any], p: Any, names: list[str]) -> dict[str, Any]:
+def _fitting(
+    who: str, where: str, entry: dict[str, Any], p: Any, names: list[str]
+) -> dict[str, Any]:
     """The saved arrays of one parameter, if they are those it needs. None of them is cast."""
     _require(who, f"{where} (besides 't')", entry, set(names))
     for name, a in entry.items():
         if not isinstance(a, np.ndarray) or a.shape != p.shape or a.dtype != p.dtype:
             got = f"{a.dtype} of shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
             raise ValueError(
-                f"{who}: {where}[{name!r}] must be a {p.dtype} array of shape {p.shape}, got {got}")
+                f"{who}: {where}[{name!r}] must be a {p.dtype} array of shape {p.shape}, got {got}"
+            )
     return entry

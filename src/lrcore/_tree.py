@@ -31,8 +31,10 @@ def flatten(params: Any, label: str = "", start: int = 0) -> tuple[list[Leaf], A
         if isinstance(node, Mapping):
             keys = tuple(node)
             texts = [f'["{k}"]' if isinstance(k, str) else f"[{k!r}]" for k in keys]
-            children = [visit(node[k], (*path, str(k)), label + text)
-                        for k, text in zip(keys, texts, strict=True)]
+            children = [
+                visit(node[k], (*path, str(k)), label + text)
+                for k, text in zip(keys, texts, strict=True)
+            ]
             return (f"grads{label}", keys, tuple(children))
         if isinstance(node, (list, tuple)):
             children = [visit(n, (*path, str(i)), f"{label}[{i}]") for i, n in enumerate(node)]

@@ -88,9 +88,10 @@ def variants(rule: type[Optimizer]) -> Iterator[tuple[str, ...]]:
     others = tuple(n for n in names if n not in flags)
     for k in range(len(flags) + 1):
         for chosen in combinations(flags, k):
-            for more in {(), others}:
+            for more in dict.fromkeys([(), others]):
                 try:
-                    rule(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
+                    made: Any = rule  # each rule takes its own arguments
+                    made(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
                 except ValueError:  # not allowed together, by the rule's own word
                     continue
                 yield chosen + more
@@ -148,8 +149,9 @@ def _results(case: Case, backend: str) -> Results:
     values = {n: SWITCHED[n] for n in case.switches}
     overflows = case.option.endswith("gradients")  # on the way to a narrower format
     nonfinite = "ignore" if case.wild or overflows else "raise"
-    opt = case.rule(params, **{"lr": 0.1, **values, **keywords},
-                    nonfinite=nonfinite, backend=backend)  # fmt: skip
+    rule: Any = case.rule  # each rule takes its own arguments
+    values = {"lr": 0.1, **values, **keywords, "nonfinite": nonfinite, "backend": backend}
+    opt: Optimizer = rule(params, **values)
     with np.errstate(all="ignore"):
         for k in range(STEPS):
             grads = _arrays(case.dtype, case.wild, 2 + k)
@@ -192,7 +194,9 @@ def compare(case: Case, expected: Results, isa: str, threads: int) -> str:
     return ""
 
 
-def run(progress: Callable[[int, int], None] | None = None, quick: bool = False) -> list[dict[str, Any]]:
+def run(
+    progress: Callable[[int, int], None] | None = None, quick: bool = False
+) -> list[dict[str, Any]]:
     """Compare every rule, dtype and instruction set of this machine.
 
     Parameters
@@ -216,8 +220,9 @@ def run(progress: Callable[[int, int], None] | None = None, quick: bool = False)
         for isa in _core.isas():
             for threads in (1, 2) if quick else (1, 2, 3):
                 key = case.rule.rule, case.dtype, isa, threads
-                row = rows.setdefault(key, dict(
-                    rule=key[0], dtype=key[1], isa=isa, threads=threads, n=0, ok=True, detail=""))
+                names = ("rule", "dtype", "isa", "threads")
+                new = {**dict(zip(names, key, strict=True)), "n": 0, "ok": True, "detail": ""}
+                row = rows.setdefault(key, new)
                 difference = compare(case, expected, isa, threads)
                 row["n"] += sum(a.size for a in expected.values())
                 if difference and row["ok"]:

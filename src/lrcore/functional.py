@@ -50,7 +50,9 @@ def _values(rule: str, hyper: dict[str, Any]) -> dict[str, Any]:
         if name not in defaults:
             raise TypeError(f"{rule}: {name!r} must be one of {sorted(defaults)}")
         if any(isinstance(v, Schedule) for v in np.atleast_1d(np.array(value, object))):
-            raise TypeError(f"{rule}: {name} must be a number, got a schedule; call it with t first")
+            raise TypeError(
+                f"{rule}: {name} must be a number, got a schedule; call it with t first"
+            )
     return cls.check({**defaults, **hyper})
 
 
@@ -71,10 +73,10 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     tuple of ndarray
         In the order of the row in ``rules.def``, without those that are off.
     """
-    starts = _CLASSES[rule].starts(_values(rule, hyper)) if rule in _CLASSES else _values(rule, {})
+    values = _values(rule, hyper)
     leaf = Leaf(p, "", "")
     _memory.check_params(rule, [leaf])
-    (arrays,) = _memory.allocate([leaf], [[]], [list(starts)])
+    (arrays,) = _memory.allocate([leaf], [[]], [_CLASSES[rule].starts(values)])
     return tuple(a for a in arrays if a is not None)
 
 
@@ -115,7 +117,7 @@ def _function(rule: str) -> Callable[..., None]:
         _apply(rule, p, g, state, t, hyper)
 
     function.__name__ = function.__qualname__ = rule
-    function.__doc__ = f"""Make update `t` = 1, 2, ... of `p` and `state` in place from the gradient `g`.
+    function.__doc__ = f"""Update `p` and `state` in place from the gradient `g`; `t` = 1, 2, ...
 
     `state` is what ``init("{rule}", p)`` returned; hyper-parameters as for
     :class:`lrcore.{_CLASSES[rule].__name__}`.

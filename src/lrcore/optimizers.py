@@ -41,8 +41,8 @@ class SGD(Optimizer):
     -----
     ``buf = g`` at the first step, then ``momentum buf + (1 - dampening) g``; ``p -= lr buf``, or
     with nesterov ``p -= lr (g + momentum buf)``. Without momentum ``p -= lr g`` and no state.
-    Sutskever, Martens, Dahl & Hinton 2013, "On the importance of initialization and momentum in deep
-    learning", has the rate inside the buffer; here, as in torch, it is outside.
+    Sutskever, Martens, Dahl & Hinton 2013, "On the importance of initialization and momentum in
+    deep learning", has the rate inside the buffer; here, as in torch, it is outside.
 
     Examples
     --------
@@ -172,8 +172,8 @@ class RMSprop(Optimizer):
     ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``, centered
     ``g / (sqrt(v - mean^2) + eps)``; ``p -= lr d``, with momentum ``buf = momentum buf + d``,
     ``p -= lr buf``. One to three state arrays. Tieleman & Hinton 2012, "Lecture 6.5"; centered is
-    Graves 2013, equations 38-45. Deviation: where rounding leaves ``v - mean^2`` below zero the root
-    is taken of 0, where torch returns NaN.
+    Graves 2013, equations 38-45. Deviation: where rounding leaves ``v - mean^2`` below zero the
+    root is taken of 0, where torch returns NaN.
 
     Examples
     --------
@@ -233,8 +233,8 @@ class Adam(Optimizer):
     Notes
     -----
     ``m = beta1 m + (1 - beta1) g``; ``v = beta2 v + (1 - beta2) g^2``;
-    ``p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)``. Two state arrays, three with
-    amsgrad. Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018 for amsgrad, whose maximum is
+    ``p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)``. Two state arrays, three
+    with amsgrad. Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018 for amsgrad, whose maximum is
     taken before the correction, as in torch.
 
     Examples
@@ -385,8 +385,8 @@ class LAMB(Optimizer):
     Notes
     -----
     ``u`` is Adam's ``m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`` plus
-    ``weight_decay p``; ``p -= lr |p| / |u| u`` with 2-norms over the tensor, the ratio being 1 where
-    either is 0. Two state arrays, two sweeps. You et al. 2020, "Large Batch Optimization for Deep
+    ``weight_decay p``; ``p -= lr |p| / |u| u`` with 2-norms over the tensor, the ratio being 1
+    where either is 0. Two state arrays, two sweeps. You et al. 2020, "Large Batch Optimization for Deep
     Learning: Training BERT in 76 minutes", algorithm 2 with phi(x) = x.
 
     Examples

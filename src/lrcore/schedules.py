@@ -571,6 +571,6 @@ class Lambda(Schedule, kind="lambda", function=FUNCTION):
 def _call(function: Callable[[int], Any], t: int) -> float:
     """What the function of a Lambda returned, if it is a number."""
     value = function(t)
-    if not isinstance(value, Real):
+    if type(value) is not float and not isinstance(value, Real):
         raise TypeError(f"Lambda: function({t}) must return a number, got {value!r}")
     return float(value)

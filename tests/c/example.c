@@ -50,11 +50,11 @@ int main(void)
         memcpy(&bits, &w[i], sizeof bits);
         checksum = checksum * 31 + bits;
     }
-    printf("updates %lld\n", (long long)plan->t);
-    printf("last learning rate %a\n", lrc_schedule_at(&lr, STEPS - 1));
-    printf("last gradient norm %a\n", plan->grad_norm);
-    printf("last weights %a %a %a\n", (double)w[N - 3], (double)w[N - 2], (double)w[N - 1]);
-    printf("checksum of the weights %08x\n", (unsigned)checksum);
+    printf("updates: %lld\n", (long long)plan->t);
+    printf("last learning rate: %a\n", lrc_schedule_at(&lr, STEPS - 1));
+    printf("last gradient norm: %a\n", plan->grad_norm);
+    printf("last weights: %a %a %a\n", (double)w[N - 3], (double)w[N - 2], (double)w[N - 1]);
+    printf("checksum of the weights: %08x\n", (unsigned)checksum);
     lrc_plan_free(plan);
     free(w);
     free(grad);

@@ -2,10 +2,11 @@
 
 from importlib import import_module
 
-import lrcore
 import numpy as np
 import pytest
 from support import missing
+
+import lrcore
 
 STEPS = 100
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}

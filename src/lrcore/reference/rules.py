@@ -105,9 +105,7 @@ def lion(
     s.m[...] = real(h.beta2) * s.m + real(1.0 - h.beta2) * g
 
 
-def _lamb_direction(
-    p: Array, m: Array, v: Array, h: SimpleNamespace, t: int
-) -> Array:
+def _lamb_direction(p: Array, m: Array, v: Array, h: SimpleNamespace, t: int) -> Array:
     real = p.dtype.type
     unbias = real(1.0 / (1.0 - pow(h.beta1, float(t))))
     root = real(1.0 / sqrt(1.0 - pow(h.beta2, float(t))))

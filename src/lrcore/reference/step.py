@@ -85,9 +85,7 @@ def step(
     because a gradient is not finite, the index of its tensor (otherwise -1).
     """
     with np.errstate(all="ignore"):
-        grads = [
-            None if x.g is None else flat(x.g, x.p).astype(x.p.dtype) for x in tensors
-        ]
+        grads = [None if x.g is None else flat(x.g, x.p).astype(x.p.dtype) for x in tensors]
         if nonfinite != "ignore":
             for i, g in enumerate(grads):
                 if g is not None and not np.isfinite(g).all():
@@ -124,4 +122,3 @@ def _update(rule: str, decay: str, x: Tensor, g: NDArray[Any], clip: float) -> N
     if decay == "decoupled" and keep != 1.0:
         p[...] = p * real(keep)
     getattr(rules, rule)(p, g, state, x.h, x.t + 1, sums)
-
