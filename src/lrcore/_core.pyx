@@ -69,6 +69,8 @@ def schedules():
 cdef double _call(int64_t t, void *user) noexcept:
     """A Lambda's callback. The exception waits in its Curve for whoever asked."""
     cdef Curve curve = <Curve>user
+    if curve._error is not None:
+        return float("nan")
     try:
         return curve._function(t)
     except BaseException as error:

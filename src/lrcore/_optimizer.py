@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from . import _core, _memory
 from ._domain import Interval
 from ._schedule import Schedule
-from ._tree import flatten
+from ._tree import Leaf, flatten
 
 if TYPE_CHECKING:
     pass

@@ -146,7 +146,7 @@ def _results(case: Case, backend: str) -> Results:
     """Parameters and state after a few steps."""
     params = [_moved(a, i) for i, a in enumerate(_arrays(case.dtype, case.wild, 1))]
     keywords, dress = OPTIONS[case.option]
-    values = {n: SWITCHED[n] for n in case.switches}
+    values: dict[str, Any] = {n: SWITCHED[n] for n in case.switches}
     overflows = case.option.endswith("gradients")  # on the way to a narrower format
     nonfinite = "ignore" if case.wild or overflows else "raise"
     rule: Any = case.rule  # each rule takes its own arguments

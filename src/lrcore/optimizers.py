@@ -234,8 +234,8 @@ class Adam(Optimizer):
     -----
     ``m = beta1 m + (1 - beta1) g``; ``v = beta2 v + (1 - beta2) g^2``;
     ``p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)``. Two state arrays, three
-    with amsgrad. Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018 for amsgrad, whose maximum is
-    taken before the correction, as in torch.
+    with amsgrad. Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018 for amsgrad, whose maximum
+    is taken before the correction, as in torch.
 
     Examples
     --------
@@ -386,8 +386,8 @@ class LAMB(Optimizer):
     -----
     ``u`` is Adam's ``m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`` plus
     ``weight_decay p``; ``p -= lr |p| / |u| u`` with 2-norms over the tensor, the ratio being 1
-    where either is 0. Two state arrays, two sweeps. You et al. 2020, "Large Batch Optimization for Deep
-    Learning: Training BERT in 76 minutes", algorithm 2 with phi(x) = x.
+    where either is 0. Two state arrays, two sweeps. You et al. 2020, "Large Batch Optimization for
+    Deep Learning: Training BERT in 76 minutes", algorithm 2 with phi(x) = x.
 
     Examples
     --------

@@ -25,13 +25,16 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from lrcore import _bench
 
-    rows = _bench.run(quick=args.quick)
+    report = _bench.run(quick=args.quick)
+    rows = report.rows
     if args.json:
-        print_json({"rows": rows})
+        print_json({"rows": rows, "left_out": report.left_out})
     else:
         header = ("case", "n", "dtype", "ours", "rival", "takes", "ratio", "spread", "target")
         print_table(header, [_cells(row) for row in rows], right=(1, 3, 5, 6, 7, 8))
         print("Times are of one step; ratio = rival / ours, so above 1 lrcore is the faster.")
+        if report.left_out:
+            print(f"Not installed, so left out: {', '.join(report.left_out)}.")
     return 0
 
 

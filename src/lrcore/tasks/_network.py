@@ -75,11 +75,16 @@ class Network:
         return range(1, len(self.sizes))
 
     def init(self, rng: np.random.Generator) -> Params:
-        """He's normal weights before a ReLU, zeros in the last layer and in all biases."""
+        """Normal weights, of variance 2/n before a ReLU and 1/n in the last of several layers.
+
+        A linear model starts at zero, as do all biases; n is the width of the layer's input.
+        He et al. 2015, "Delving Deep into Rectifiers", equation 10.
+        """
         params: Params = {}
         for i in self.layers:
             rows, columns = self.sizes[i - 1 : i + 1]
-            scale = 0.0 if i == self.layers[-1] else np.sqrt(2 / rows)
+            gain = 2 if i < len(self.layers) else 1 if i > 1 else 0
+            scale = np.sqrt(gain / rows)
             params[f"w{i}"] = (scale * rng.standard_normal((rows, columns))).astype(self.dtype)
             params[f"b{i}"] = np.zeros(columns, self.dtype)
         return params
