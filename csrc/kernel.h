@@ -63,13 +63,19 @@ typedef real *array;
  *            measures (NULL before they are known) -> the rule's struct constants, made of at most
  *            LRC_MAX_CONSTANTS reals. Computed in double, cast once.
  * update     a loop over n elements of p, g and the state arrays.
- * measure    the terms of the rule's sums, one row of doubles a sum; the pipeline adds them up. */
+ * measure    what the rule's sums are made of: sum k is over a[i] b[i] of factors[k], where a and b are
+ *            any of its arrays, or the row room[k] filled here. The pipeline multiplies and adds them
+ *            up in double. */
+typedef struct {
+    const real *a, *b;
+} factors_t;
+
 typedef struct {
     void (*constants)(const void *hyper, int64_t t, const double *sums, void *constants);
     void (*update)(size_t n, real *restrict p, const real *restrict g, const void *state,
                    const void *constants);
     void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
-                    const void *constants, double *const *terms);
+                    const void *constants, factors_t *factors, real (*room)[LRC_BLOCK]);
 } kernel;
 
 #ifdef THIS_RULE

@@ -10,8 +10,7 @@ typedef struct {
     double lane[LRC_LANES];
 } lrc_lanes;
 
-void NAME(sum)(size_t n, const double *x, lrc_lanes *s);
-void NAME(sum_squares)(size_t n, const real *x, lrc_lanes *s);
+void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s);
 double NAME(total)(const lrc_lanes *s);
 int NAME(finite)(size_t n, const real *x);
 

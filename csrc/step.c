@@ -177,19 +177,17 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
 static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums)
 {
-    real buf[LRC_BLOCK], *s[LRC_MAX_STATES];
-    double term[LRC_MAX_SUMS][LRC_BLOCK], *terms[LRC_MAX_SUMS];
+    real buf[LRC_BLOCK], room[LRC_MAX_SUMS][LRC_BLOCK], *s[LRC_MAX_STATES];
+    factors_t factors[LRC_MAX_SUMS];
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
     int count = lrc_rules[rule].sums;
-    for (int j = 0; j < count; j++)
-        terms[j] = term[j];
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block(at, end);
         const real *g = gradient(x, at, n, c, buf);
         state_at(x, at, s);
-        kernels[rule]->measure(n, (const real *)x->p + at, g, s, c->rule, terms);
+        kernels[rule]->measure(n, (const real *)x->p + at, g, s, c->rule, factors, room);
         for (int j = 0; j < count; j++)
-            NAME(sum)(n, term[j], &lanes[j]);
+            NAME(sum)(n, factors[j].a, factors[j].b, &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
@@ -204,7 +202,7 @@ static int norm(const lrc_tensor *x, lrc_chunk k, int square, double *sum)
         size_t n = block(at, end);
         const real *g = load(x, at, n, buf);
         if (square)
-            NAME(sum_squares)(n, g, &lanes);
+            NAME(sum)(n, g, g, &lanes);
         else
             finite &= NAME(finite)(n, g);
     }
@@ -242,10 +240,10 @@ static void roof(size_t n, int count, const real *restrict g, real *const *x)
         }
 }
 
-/* Without `write` everything is read and the sums go to a block that stays in the cache. */
+/* Without `write` everything is only read, by the check for finiteness. */
 static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
 {
-    real buf[LRC_BLOCK], all[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 1] = {0};
+    real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 1] = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block(at, end);
         const real *g = load(x, at, n, buf);
@@ -255,12 +253,13 @@ static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
         for (int j = 0; j < LRC_MAX_STATES; j++)
             if (s[j])
                 touched[count++] = s[j];
-        if (write)
+        if (write) {
             roof(n, count, g, touched);
-        else
-            for (int j = 0; j < count; j++)
-                EACH (i, n)
-                    all[i] = touched[j][i] + g[i];
+            continue;
+        }
+        (void)NAME(finite)(n, g);
+        for (int j = 0; j < count; j++)
+            (void)NAME(finite)(n, touched[j]);
     }
 }
 

@@ -42,7 +42,8 @@ def run(*command: object, timeout: float = 120, **options: Any) -> subprocess.Co
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, **options)
     assert done.returncode == 0, (
-        f"{' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        f"{' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    )
     return done
 
 

@@ -90,12 +90,12 @@ def test_digits_are_read(train, seed):
     result = train("--seed", seed)
     assert result["optimizer"] == "AdamW"
     assert result["schedule"].startswith("Cosine(")
-    assert result["rows"] == {"train": 1437, "test": 360}
+    assert result["rows"] == {"train": 7185, "test": 360}
     assert result["final"]["test_accuracy"] >= 0.97
     assert result["final"]["train_accuracy"] >= 0.99
-    assert result["updates"] == 1350
+    assert result["updates"] == 2260
     assert result["stopped"] is None
-    assert len(result["history"]) == 31
+    assert len(result["history"]) == 21
     assert result["step_seconds"] > 0
     assert result["rest_seconds"] > 0
 
@@ -141,7 +141,7 @@ def test_every_option_reaches_the_run(train):
         ("--schedule", "linear"),
         ("--warmup", "0"),
         ("--weight-decay", "0.5"),
-        ("--batch-size", "64"),
+        ("--batch-size", "32"),
         ("--clip-norm", "0.1"),
         ("--hidden", "16"),
         ("--optimizer", "sgd"),
@@ -208,6 +208,16 @@ def test_a_table_of_flowers(train, call, flowers):
     assert "text as one column a category: garden (2)" in out
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_learns_a_table_of_much_the_same_columns(train, tmp_path, rule):
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer(as_frame=True).data
+    data.to_csv(tmp_path / "cells.csv", index=False)
+    result = train(tmp_path / "cells.csv", "--target", "mean radius", "--optimizer", rule)
+    assert result["final"]["test_r2"] > 0.95
+
+
 def test_a_table_of_numbers(train, call, flowers):
     result = train(flowers, "--target", "petal width")
     assert result["kind"] == "regression"
@@ -233,7 +243,7 @@ def test_a_table_of_numbers(train, call, flowers):
         (["--epochs", "0"], "argument --epochs: must be an integer from 1, got '0'"),
         (["--batch-size", "many"], "--batch-size: must be an integer from 1, got 'many'"),
         (["--warmup", "some"], "--warmup must be a number of updates or a share such as 5%"),
-        (["--warmup", "1350"], "--warmup must be in [0, 1350), the updates of this run, got 1350"),
+        (["--warmup", "2260"], "--warmup must be in [0, 2260), the updates of this run, got 2260"),
         (["--warmup", "-5%"], "--warmup"),
         (["--clip-norm", "-1"], "clip_norm"),
         (["--backend", "gpu"], "argument --backend: invalid choice: 'gpu'"),
@@ -369,7 +379,7 @@ def test_a_terminal_shows_progress():
 def test_json_leaves_stdout_alone_on_a_terminal():
     seen, rest = on_a_terminal("stderr", "train", *SHORT, "--json")
     assert "epoch 2/2" in seen
-    assert parse(rest)["updates"] == 90
+    assert parse(rest)["updates"] == 226
 
 
 def test_ctrl_c_stops_and_reports():

@@ -42,7 +42,8 @@ def test_digests_are_those_of_the_repository(tmp_path):
 def test_every_row_of_the_tables_has_a_digest():
     lines = [line.split() for line in (HERE / "digests.txt").read_text().splitlines()]
     assert [tuple(words[1:3]) for words in lines if words[0] == "rule"] == [
-        (rule, dtype) for rule in lrcore._core.rules() for dtype in ("float32", "float64")]
+        (rule, dtype) for rule in lrcore._core.rules() for dtype in ("float32", "float64")
+    ]
     assert [words[1] for words in lines if words[0] == "schedule"] == list(lrcore._core.schedules())
     assert len({words[-1] for words in lines}) == len(lines)
 

@@ -129,5 +129,8 @@ def test_header_and_library_are_those_of_the_package():
     assert Path(lrcore.get_include()) == package / "include"
     assert Path(lrcore.get_library()).parent == package / "lib"
     assert {p.name for p in (package / "include").iterdir()} == {
-        "lrcore.h", "rules.def", "schedules.def"}
+        "lrcore.h",
+        "rules.def",
+        "schedules.def",
+    }
     assert (package / "__init__.pxd").exists()

@@ -16,7 +16,8 @@ from support import ROOT, missing, require, run
 import lrcore
 
 pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="NOT TESTED: reads ELF objects with binutils")
+    not sys.platform.startswith("linux"), reason="NOT TESTED: reads ELF objects with binutils"
+)
 
 #: A register of the full width, as objdump writes it, by instruction set.
 WIDE = {"sse2": r"%xmm\d", "avx2": r"%ymm\d", "avx512": r"%zmm\d", "neon": r"\bv\d+\.(4s|2d)"}
@@ -44,7 +45,8 @@ class Member:
         """How many instructions of a function are of this kind and touch such a register."""
         return sum(
             re.match(mnemonic, i) is not None and re.search(register, i) is not None
-            for i in self.functions[function])
+            for i in self.functions[function]
+        )
 
 
 def read_objects(path):
@@ -93,7 +95,7 @@ def wanted(rule, bits, isa):
     """How many roots and divides the text of a rule's update() has, macros expanded."""
     source = ROOT / "csrc" / "rules" / f"{rule}.c"
     text = run(require("cc"), "-E", "-P", *flags_of(rule, bits, isa), source).stdout
-    text = text[text.index("static void update("):]
+    text = text[text.index("static void update(") :]
     body = text[: text.index("\n}")]
     return {"sqrt": len(re.findall(r"\bsqrtf?\s*\(", body)), "divide": body.count("/")}
 

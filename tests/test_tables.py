@@ -23,7 +23,7 @@ def test_every_row_has_reference_class_export_and_function(rule):
     assert getattr(lrcore, name) is CLASSES[rule]
     assert callable(getattr(functional, rule))
     if RULES[rule][5]:
-        assert hasattr(reference, f"{rule}_terms"), f"reference/rules.py has no {rule}_terms"
+        assert hasattr(reference, f"{rule}_factors"), f"reference/rules.py has no {rule}_factors"
 
 
 @pytest.mark.parametrize("rule", CLASSES)

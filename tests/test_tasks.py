@@ -157,9 +157,25 @@ def test_fit_says_that_it_diverged():
 def test_digits_hold_out_a_fifth_of_every_digit():
     task = digits.load(seed=5)
     assert len(task.test.y) == 360
-    assert len(task.train.y) == 1437
-    share = np.bincount(task.test.y) / np.bincount(np.concatenate([task.train.y, task.test.y]))
+    assert len(task.train.y) == 5 * 1437
+    known = task.train.y[:1437]
+    share = np.bincount(task.test.y) / np.bincount(np.concatenate([known, task.test.y]))
     assert np.all(np.abs(share - 0.2) < 0.01)
+
+
+def test_digits_are_learned_moved_by_a_pixel_too():
+    task = digits.load()
+    as_is, lower, higher, right, left = task.train.x.reshape(5, 1437, 8, 8)
+    same = task.train.y.reshape(5, 1437)
+    assert (same == same[0]).all()
+    centre = -task.train.x.min(axis=0).reshape(8, 8)  # every pixel is 0 in some image
+    as_is, lower, higher, right, left = (x + centre for x in (as_is, lower, higher, right, left))
+    np.testing.assert_allclose(lower[:, 1:], as_is[:, :-1], atol=1e-6)
+    np.testing.assert_allclose(higher[:, :-1], as_is[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(right[:, :, 1:], as_is[:, :, :-1], atol=1e-6)
+    np.testing.assert_allclose(left[:, :, :-1], as_is[:, :, 1:], atol=1e-6)
+    np.testing.assert_allclose(lower[:, 0], 0, atol=1e-6)
+    assert abs(task.test.x.mean()) < 0.02  # moved by no pixel, and by the same centre
 
 
 def test_the_seed_chooses_the_held_out_images():

@@ -46,19 +46,19 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
 }
 
 static void measure(size_t n, const real *restrict p, const real *restrict g, const void *state,
-                    const void *in, double *const *terms)
+                    const void *in, factors_t *factors, real (*room)[LRC_BLOCK])
 {
     const state_t *s = state;
     const struct constants c = *(const struct constants *)in;
     const real *restrict m = s->m, *restrict v = s->v;
-    double *restrict pp = terms[0], *restrict uu = terms[1];
+    real *restrict u = room[1];
     EACH (i, n) {
         real m1 = c.beta1 * m[i] + c.new1 * g[i];
         real v1 = c.beta2 * v[i] + c.new2 * (g[i] * g[i]);
-        double u = DIRECTION(m1, v1, p[i]);
-        pp[i] = (double)p[i] * (double)p[i];
-        uu[i] = u * u;
+        u[i] = DIRECTION(m1, v1, p[i]);
     }
+    factors[0] = (factors_t){p, p};
+    factors[1] = (factors_t){u, u};
 }
 
 KERNEL = {constants, update, measure};

@@ -15,8 +15,8 @@
 enum { STEPS = 4, GROUPS = 2 };
 
 /* Around vector registers, the lanes of a sum (32), blocks (1024) and chunks (8192). */
-static const int64_t sizes[] = {1,    7,    0,    15,   33,   64,    1000, 1023,
-                                1025, 8191, 8192, 8193, 3,    16389, 31,   100};
+static const int64_t sizes[] = {1,    7,    0,    15,   33, 64,    1000, 1023,
+                                1025, 8191, 8192, 8193, 3,  16389, 31,   100};
 
 enum { TENSORS = sizeof sizes / sizeof *sizes };
 
@@ -80,20 +80,19 @@ static uint64_t draw(uint64_t *seed)
 }
 
 /* A number in [-8, 8) that float holds. */
-static double tame(uint64_t *seed)
-{
-    return ((double)(draw(seed) >> 40) - 0x1p23) * 0x1p-20;
-}
+static double tame(uint64_t *seed) { return ((double)(draw(seed) >> 40) - 0x1p23) * 0x1p-20; }
 
+/* clang-format off */
 static const float wild_f32[] = {
-    0.0f,     -0.0f,     0x1p-149f,        -0x1p-149f,        0x1.fffffcp-127f, -0x1.8p-130f,
-    0x1p-126f, -0x1p-126f, 0x1.8p-100f,    -0x1.2p-64f,       0x1.4p-23f,       0x1p63f,
-    -0x1.8p64f, 0x1.fffffep127f, -0x1.fffffep127f, INFINITY,  -INFINITY,        NAN};
+    0.0f, 0x1p-149f, 0x1.fffffcp-127f, 0x1p-126f, 0x1.8p-100f, 0x1.4p-23f,
+    -0.0f, -0x1p-149f, -0x1.8p-130f, -0x1p-126f, -0x1.2p-64f, 0x1p63f,
+    0x1.fffffep127f, -0x1.fffffep127f, -0x1.8p64f, INFINITY, -INFINITY, NAN};
 
 static const double wild_f64[] = {
-    0.0,       -0.0,       0x1p-1074,  -0x1p-1074,  0x1.ffffffffffffep-1023, -0x1.8p-1030,
-    0x1p-1022, -0x1p-1022, 0x1.8p-800, -0x1.2p-512, 0x1.4p-52,               0x1p511,
-    -0x1.8p512, 0x1.fffffffffffffp1023, -0x1.fffffffffffffp1023, INFINITY,   -INFINITY, NAN};
+    0.0, 0x1p-1074, 0x1.ffffffffffffep-1023, 0x1p-1022, 0x1.8p-800, 0x1.4p-52,
+    -0.0, -0x1p-1074, -0x1.8p-1030, -0x1p-1022, -0x1.2p-512, 0x1p511,
+    0x1.fffffffffffffp1023, -0x1.fffffffffffffp1023, -0x1.8p512, INFINITY, -INFINITY, NAN};
+/* clang-format on */
 
 enum { WILD = sizeof wild_f32 / sizeof *wild_f32 };
 
@@ -112,10 +111,7 @@ static void put(void *x, int dtype, int64_t i, int wild, uint64_t *seed)
         ((uint16_t *)x)[i] = (uint16_t)((choice & 0x83ff) | (7 + (choice >> 20) % 16) << 10);
 }
 
-static size_t size_of(int dtype)
-{
-    return dtype == LRC_F64 ? 8 : dtype == LRC_F32 ? 4 : 2;
-}
+static size_t size_of(int dtype) { return dtype == LRC_F64 ? 8 : dtype == LRC_F32 ? 4 : 2; }
 
 /* ------------------------------------------------------------- tables of names and values */
 
@@ -126,18 +122,26 @@ typedef struct {
 } named;
 
 /* A hyper-parameter that is not here is 0.5, and optional. */
-static const named hypers[] = {
-    {"lr", 0.1, 0},           {"beta1", 0.9, 0},        {"beta2", 0.98, 0},
-    {"eps", 1e-6, 0},         {"alpha", 0.95, 0},       {"momentum", 0.9, 1},
-    {"dampening", 0.25, 1},   {"weight_decay", 0.02, 1}, {"nesterov", 1, 1},
-    {"amsgrad", 1, 1},        {"centered", 1, 1},       {"lr_decay", 0.01, 1},
-    {"initial_accumulator_value", 0.3, 1},              {NULL, 0.5, 1}};
+static const named hypers[] = {{"lr", 0.1, 0},
+                               {"beta1", 0.9, 0},
+                               {"beta2", 0.98, 0},
+                               {"eps", 1e-6, 0},
+                               {"alpha", 0.95, 0},
+                               {"momentum", 0.9, 1},
+                               {"dampening", 0.25, 1},
+                               {"weight_decay", 0.02, 1},
+                               {"nesterov", 1, 1},
+                               {"amsgrad", 1, 1},
+                               {"centered", 1, 1},
+                               {"lr_decay", 0.01, 1},
+                               {"initial_accumulator_value", 0.3, 1},
+                               {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */
-static const named arguments[] = {
-    {"lr", 0.1, 0},     {"steps", 6000, 0}, {"end", 0.003, 0},  {"step_size", 70, 0},
-    {"gamma", 0.97, 0}, {"decay", 0.001, 0}, {"rate", 0.3, 0},  {"power", 1.7, 0},
-    {"factor", 0.3, 0}, {NULL, 0.5, 0}};
+static const named arguments[] = {{"lr", 0.1, 0},       {"steps", 6000, 0}, {"end", 0.003, 0},
+                                  {"step_size", 70, 0}, {"gamma", 0.97, 0}, {"decay", 0.001, 0},
+                                  {"rate", 0.3, 0},     {"power", 1.7, 0},  {"factor", 0.3, 0},
+                                  {NULL, 0.5, 0}};
 
 static const named *look_up(const named *table, const char *name, size_t length)
 {
@@ -225,7 +229,8 @@ static void *new_array(int dtype, int64_t n, double value)
 }
 
 /* Fills `memory` and points the tensor at it. */
-static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int wild, uint64_t *seed)
+static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int wild,
+                         uint64_t *seed)
 {
     static int64_t shape[TENSORS], stride[TENSORS];
     static size_t next;
@@ -253,15 +258,19 @@ static uint64_t run_rule(int rule, int dtype, const double *h, const surrounding
     void *memory[TENSORS];
     lrc_tensor x[TENSORS] = {0};
     lrc_group g[GROUPS] = {0};
-    lrc_schedule lr = {.kind = LRC_COSINE, .arg = {0.1, 6, 0.01}, .warmup = 2, .warmup_start = 0.01};
+    lrc_schedule lr = {
+        .kind = LRC_COSINE, .arg = {0.1, 6, 0.01}, .warmup = 2, .warmup_start = 0.01};
 
     if (s->gradient == OTHER)
         g_dtype = dtype == LRC_F32 ? LRC_F64 : LRC_F32;
     states_of(rule, h, start, there);
     for (int i = 0; i < TENSORS; i++) {
         int64_t n = sizes[i];
-        x[i] = (lrc_tensor){.p = allocate((size_t)n * size_of(dtype)), .n = n, .dtype = dtype,
-                            .group = i % GROUPS, .g_dtype = g_dtype};
+        x[i] = (lrc_tensor){.p = allocate((size_t)n * size_of(dtype)),
+                            .n = n,
+                            .dtype = dtype,
+                            .group = i % GROUPS,
+                            .g_dtype = g_dtype};
         for (int64_t e = 0; e < n; e++)
             put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
         for (int j = 0; j < LRC_MAX_STATES; j++)
@@ -374,14 +383,19 @@ static uint64_t schedule_digest(int kind)
         {.kind = LRC_CONSTANT, .arg = {0.2}},
         {.kind = LRC_LINEAR, .arg = {0.3, 2000, 0}, .warmup = 500, .warmup_start = 0.1},
         {.kind = LRC_INVERSE_TIME, .arg = {0.1, 0.5, 100}}};
-    static const lrc_schedule *const part[] = {&parts[0], &parts[1], &parts[2], &parts[3], &parts[4]};
+    static const lrc_schedule *const part[] = {&parts[0], &parts[1], &parts[2], &parts[3],
+                                               &parts[4]};
     static const double warmups[] = {0, 1, 37};
     static int64_t t[TIMES];
     static double values[TIMES];
     const char *name;
     size_t length;
     uint64_t seed = 2, digest = 0;
-    lrc_schedule s = {.kind = kind, .count = PLACES, .warmup_start = 0.01, .list = list, .part = part,
+    lrc_schedule s = {.kind = kind,
+                      .count = PLACES,
+                      .warmup_start = 0.01,
+                      .list = list,
+                      .part = part,
                       .call = call};
     for (int i = 0; (name = name_at(lrc_schedules[kind].args, i, &length)); i++)
         s.arg[i] = look_up(arguments, name, length)->value;
@@ -394,7 +408,8 @@ static uint64_t schedule_digest(int kind)
             lrc_schedule_values(&s, TIMES, t, values);
             for (int i = 0; i < TIMES; i++)
                 if (digest_f64(0, values[i]) != digest_f64(0, lrc_schedule_at(&s, t[i])))
-                    fail("lrc_schedule_values differs from lrc_schedule_at", lrc_schedules[kind].name);
+                    fail("lrc_schedule_values differs from lrc_schedule_at",
+                         lrc_schedules[kind].name);
         }
         digest = digest_array(digest, LRC_F64, TIMES, values);
     }

@@ -19,17 +19,17 @@ from lrcore.tasks import Params
 
 Chosen = TypeVar("Chosen")
 
-# Rates that train well under a cosine with warm-up: (the networks of digits and table, the
-# two numbers of linear, which lie some 5 away from their start). A rule that is not here uses
-# the default of its class.
+# Rates that train well under a cosine with warm-up: the network of digits; the two numbers of
+# linear, which lie some 5 away from their start; tables, whose columns may be all but the same.
+# A rule that is not here uses the default of its class.
 RATES = {
-    "SGD": (0.3, 0.3),
-    "Adagrad": (0.03, 3.0),
-    "RMSprop": (0.003, 0.03),
-    "Adam": (0.003, 0.3),
-    "AdamW": (0.003, 0.3),
-    "Lion": (0.001, 0.01),
-    "LAMB": (0.01, 0.01),
+    "SGD": {"digits": 0.3, "linear": 0.3, "table": 0.03},
+    "Adagrad": {"digits": 0.1, "linear": 3.0, "table": 0.1},
+    "RMSprop": {"digits": 0.003, "linear": 0.03, "table": 0.003},
+    "Adam": {"digits": 0.01, "linear": 0.3, "table": 0.01},
+    "AdamW": {"digits": 0.01, "linear": 0.3, "table": 0.01},
+    "Lion": {"digits": 0.001, "linear": 0.01, "table": 0.001},
+    "LAMB": {"digits": 0.005, "linear": 0.01, "table": 0.01},
 }
 
 
@@ -99,10 +99,10 @@ def make_optimizer(
     return cast("Callable[..., lrcore.Optimizer]", rule)(params, lr=lr, **options)
 
 
-def default_lr(rule: type[lrcore.Optimizer], *, line: bool) -> float:
-    """Rate for `rule` if the user gives none; `line` for the task linear."""
+def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
+    """Rate for `rule` if the user gives none; `task` is digits, linear or table."""
     if rule.__name__ in RATES:
-        return RATES[rule.__name__][line]
+        return RATES[rule.__name__][task]
     return float(inspect.signature(rule).parameters["lr"].default)
 
 

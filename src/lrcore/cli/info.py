@@ -46,7 +46,7 @@ def gather() -> dict[str, Any]:
         "instruction_sets": list(lrcore.isas()),
         "instruction_set_in_use": lrcore.get_isa(),
         "threads": lrcore.get_num_threads(),
-        **build_info(),
+        **{name: value for name, value in build_info().items() if name != "version"},
     }
 
 

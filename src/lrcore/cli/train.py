@@ -116,15 +116,15 @@ def make_task(args: argparse.Namespace) -> Task:
     """Return the task the arguments ask for."""
     from lrcore.tasks import DataError
 
-    known = {"digits": _digits, "linear": _linear}
-    if args.task not in known and args.target is None:
+    known = args.task in BUILT_IN
+    if not known and args.target is None:
         if not Path(args.task).exists():
             raise Refusal(f"{args.task}: no such task or file; choose digits, linear or a CSV file")
         raise Refusal(f"{args.task}: say which column to predict with --target NAME")
-    if args.task in known and (args.target is not None or args.kind != "auto"):
+    if known and (args.target is not None or args.kind != "auto"):
         raise Refusal(f"--target and --kind go with a CSV file, not with {args.task}")
     try:
-        return known.get(args.task, _table)(args)
+        return BUILT_IN.get(args.task, _table)(args)
     except DataError as error:
         raise Refusal(str(error)) from None
 
@@ -132,10 +132,11 @@ def make_task(args: argparse.Namespace) -> Task:
 def make_job(args: argparse.Namespace) -> Job:
     """Return the task, and the optimizer made for it."""
     task = make_task(args)
-    line = args.task == "linear"
+    kind = args.task if args.task in BUILT_IN else "table"
+    line = kind == "linear"
     rule = _choices.find_optimizer(args.optimizer or ("SGD" if line else "AdamW"))
     epochs = args.epochs or task.epochs
-    lr = _choices.default_lr(rule, line=line) if args.lr is None else args.lr
+    lr = _choices.default_lr(rule, kind) if args.lr is None else args.lr
     steps = epochs * task.updates_per_epoch
     warmup = _warmup(args.warmup, steps)
     options: dict[str, Any] = {"clip_norm": args.clip_norm, "backend": args.backend}
@@ -193,12 +194,21 @@ def _table(args: argparse.Namespace) -> Task:
     )
 
 
+BUILT_IN = {"digits": _digits, "linear": _linear}
+
+
 def _fit(job: Job, *, quiet_stdout: bool) -> tuple[Run, bool]:
-    """Train under a progress bar; the second value says whether Ctrl-C ended it."""
+    """Train under a progress bar; the second value says whether Ctrl-C ended it.
+
+    BLAS gets one thread: these products are too small to share, and with one their bits do not
+    depend on how many there are.
+    """
+    threadpoolctl = need("threadpoolctl", "train")
     from lrcore.cli._progress import Bar
     from lrcore.tasks import fit
 
     with ExitStack() as stack:
+        stack.enter_context(threadpoolctl.threadpool_limits(1, user_api="blas"))
         bar = stack.enter_context(Bar(job, stderr=quiet_stdout))
         interrupted = stack.enter_context(_ctrl_c())
 

@@ -5,8 +5,8 @@ gradient ``g``, the hyper-parameters ``h`` and the number of the update ``t`` = 
 that a hyper-parameter switches off is None. Constants are Python floats, rounded once to the dtype
 of ``p``; every operation on arrays is one correctly rounded IEEE operation, in the order written.
 
-A rule that needs sums over the tensor first has a second function, ``<rule>_terms``, that returns
-their terms in float64; ``sums`` holds what they add up to.
+A rule that needs sums over the tensor first has a second function, ``<rule>_factors``: sum k is over
+the products of its k-th pair of arrays, in float64; ``sums`` holds what they add up to.
 """
 
 from __future__ import annotations
@@ -125,13 +125,12 @@ def lamb(
     p[...] = p - real(h.lr * ratio) * _lamb_direction(p, s.m, s.v, h, t)
 
 
-def lamb_terms(
+def lamb_factors(
     p: Array, g: Array, s: SimpleNamespace, h: SimpleNamespace, t: int
-) -> list[NDArray[np.float64]]:
-    """Terms of |p|^2 and |u|^2."""
+) -> list[tuple[Array, Array]]:
+    """|p|^2 and |u|^2."""
     real = p.dtype.type
     m = real(h.beta1) * s.m + real(1.0 - h.beta1) * g
     v = real(h.beta2) * s.v + real(1.0 - h.beta2) * (g * g)
-    u = _lamb_direction(p, m, v, h, t).astype(np.float64)
-    wide = p.astype(np.float64)
-    return [wide * wide, u * u]
+    u = _lamb_direction(p, m, v, h, t)
+    return [(p, p), (u, u)]

@@ -41,14 +41,14 @@ class Tensor:
     clip_value: float
 
 
-def chunk_sums(x: NDArray[np.float64]) -> list[float]:
-    """The sums over the chunks of a row, in the order the kernels keep.
+def chunk_sums(a: NDArray[Any], b: NDArray[Any]) -> list[float]:
+    """The sums of a[i] b[i] over the chunks of two rows, in float64 and in the kernels' order.
 
     A chunk is 8192 elements; its element ``i`` goes to lane ``i % 32``, and the lanes are added up
     as a tree.
     """
-    padded = np.zeros(-(-x.size // CHUNK) * CHUNK)
-    padded[: x.size] = x
+    padded = np.zeros(-(-a.size // CHUNK) * CHUNK)
+    padded[: a.size] = a.astype(np.float64) * b.astype(np.float64)
     lanes = np.add.accumulate(padded.reshape(-1, CHUNK // LANES, LANES), axis=1)[:, -1]
     width = LANES // 2
     while width:
@@ -72,8 +72,7 @@ def flat(a: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
 
 def norm(grads: Iterable[NDArray[Any]]) -> float:
     """The 2-norm of all gradients together, each of them a row."""
-    wide = (g.astype(np.float64) for g in grads)
-    return sqrt(in_order(part for g in wide for part in chunk_sums(g * g)))
+    return sqrt(in_order(part for g in grads for part in chunk_sums(g, g)))
 
 
 def step(
@@ -116,9 +115,9 @@ def _update(rule: str, decay: str, x: Tensor, g: NDArray[Any], clip: float) -> N
         g = g + real(wd) * p
     keep = 1.0 - x.h.lr * wd
     sums = []
-    if hasattr(rules, f"{rule}_terms"):
-        terms = getattr(rules, f"{rule}_terms")(p, g, state, x.h, x.t + 1)
-        sums = [in_order(chunk_sums(term)) for term in terms]
+    if hasattr(rules, f"{rule}_factors"):
+        pairs = getattr(rules, f"{rule}_factors")(p, g, state, x.h, x.t + 1)
+        sums = [in_order(chunk_sums(a, b)) for a, b in pairs]
     if decay == "decoupled" and keep != 1.0:
         p[...] = p * real(keep)
     getattr(rules, rule)(p, g, state, x.h, x.t + 1, sums)
