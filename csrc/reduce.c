@@ -1,8 +1,7 @@
 #include "reduce.h"
 
-/* The terms a[i] b[i], in double. `n` is a multiple of LANES but for the last block of a chunk; the
- * lanes live in registers. */
-void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s)
+/* `n` is a multiple of LANES but for the last block of a chunk; the lanes live in registers. */
+static inline void fold(size_t n, const real *a, const real *b, lrc_lanes *s)
 {
     lrc_lanes t = *s;
     size_t i = 0, rest = n % LRC_LANES;
@@ -12,6 +11,15 @@ void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s)
     for (size_t j = 0; j < rest; j++)
         t.lane[j] += (double)a[i + j] * (double)b[i + j];
     *s = t;
+}
+
+/* The terms a[i] b[i], in double. Squares are compiled apart: half the loads. */
+void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s)
+{
+    if (a == b)
+        fold(n, a, a, s);
+    else
+        fold(n, a, b, s);
 }
 
 double NAME(total)(const lrc_lanes *s)

@@ -167,7 +167,7 @@ def test_nothing_is_written_outside_the_arrays():
     assert (p != 7).all()
 
 
-@pytest.mark.parametrize("rule", [getattr(lrcore, n) for n in lrcore.optimizers.__all__])
+@pytest.mark.parametrize("rule", [getattr(lrcore.optimizers, n) for n in lrcore.optimizers.__all__])
 def test_a_rate_of_zero_changes_no_parameter(rule):
     p = np.random.default_rng(0).standard_normal(1000)
     before = p.copy()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_a_seed_is_a_result(train):
 def test_every_option_reaches_the_run(train):
     plain = train(*SHORT)["parameters_sha256"]
     options = [
-        ("--lr", "0.01"),
+        ("--lr", "0.02"),
         ("--schedule", "linear"),
         ("--warmup", "0"),
         ("--weight-decay", "0.5"),
@@ -479,7 +480,8 @@ def test_bench_prints_rows(call, monkeypatch):
         "isa": "avx512",
     }
     fake = type(sys)("lrcore._bench")
-    fake.run = lambda **options: [row, row | {"target": None, "ours_ns": 900.0}]
+    rows = [row, row | {"target": None, "ours_ns": 900.0}]
+    fake.run = lambda **options: SimpleNamespace(rows=rows, left_out=["optax"])
     monkeypatch.setitem(sys.modules, "lrcore._bench", fake)
     monkeypatch.setattr(lrcore, "_bench", fake, raising=False)
     status, out, _ = call("bench")
@@ -487,8 +489,11 @@ def test_bench_prints_rows(call, monkeypatch):
     assert re.search(
         r"AdamW +100,000 +float32 +28 us +torch fused +59 us +2.11 +1.90-2.20 +1.80", out
     )
+    assert re.search(r"900 ns", out)
+    assert "left out: optax" in out
     status, out, _ = call("bench", "--json")
     assert status == 0
+    assert parse(out)["left_out"] == ["optax"]
     assert parse(out)["rows"][0] == row
 
 

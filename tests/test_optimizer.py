@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 import lrcore
 from lrcore import functional, schedules
 
-RULES = [getattr(lrcore, name) for name in lrcore.optimizers.__all__]
+RULES = [getattr(lrcore.optimizers, name) for name in lrcore.optimizers.__all__]
 
 
 def tree(seed=0, dtype="float32"):

@@ -275,6 +275,15 @@ def test_rows_without_a_target_are_left_out(tmp_path):
     assert "rows without y: 10, left out" in task.notes
 
 
+def test_numbers_beyond_reason_are_missing(tmp_path):
+    odd = {3: "inf", 5: "-1e308", 8: "1e31"}
+    text = "x,y\n" + rows(60, lambda i: f"{odd.get(i, i)},{odd.get(i - 20, i + 0.5)}")
+    task = table.load(write(tmp_path, text), "y")
+    assert "gaps filled with the median: x (3)" in task.notes
+    assert "rows without y: 3, left out" in task.notes
+    assert np.isfinite(task.train.x).all()
+
+
 def test_a_class_of_one_row_is_no_obstacle(tmp_path):
     task = decided(tmp_path, lambda i: "rare" if i == 0 else "ab"[i % 2])
     assert task.kind == "classification"
@@ -309,7 +318,7 @@ GOOD = rows(30, lambda i: f"{i},{i}.5")
         ('x,y\n"1,2\n', "line 2: unexpected end of data; check the quotes"),
         ("1,2\n" + GOOD, "the first line is numbers; it must name the columns"),
         ("x,y,x\n1,2,3\n", "two columns are named 'x'; rename one"),
-        ("x,y\n1,2\n", "1 rows with a value of 'y'; at least 10 are needed"),
+        ("x,y\n1,2\n", "at least 10 rows with a value of 'y' are needed, there are 1"),
         ("x,Y\n" + GOOD, "no column 'y'; did you mean 'Y'?"),
         ("x,why\n" + GOOD, "no column 'y'; "),
         ("a,b\n" + GOOD, "no column 'y'; the columns are 'a', 'b'"),

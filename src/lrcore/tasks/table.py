@@ -25,6 +25,7 @@ MIN_ROWS = 10
 MAX_CLASSES = 100  # more different texts than this in a target are names, not classes
 MAX_INTEGER_CLASSES = 20
 MAX_CATEGORIES = 50  # more different texts than this in a column are left out
+LARGEST = 1e30  # what is larger is taken for missing: its square is no float32
 MOSTLY = 0.9  # a column of which this share reads as numbers is a column of numbers
 UNNAMED = "Unnamed: "  # what pandas calls a column without a name, most often row numbers
 HIDDEN_FROM_ROWS = 1000  # with fewer rows a linear model generalises better
@@ -94,7 +95,8 @@ def load(
     known = values.notna()
     if known.sum() < MIN_ROWS:
         raise DataError(
-            f"{path}: {known.sum()} rows with a value of {target!r}; at least {MIN_ROWS} are needed"
+            f"{path}: at least {MIN_ROWS} rows with a value of {target!r} are needed, "
+            f"there are {known.sum()}"
         )
     goal = _decide_target(values[known], target, kind, path)
     columns = _sort_columns(frame.loc[known].drop(columns=target))
@@ -143,9 +145,9 @@ def _numbers_if_mostly(values: pd.Series) -> tuple[pd.Series, int]:
     if pd.api.types.is_bool_dtype(values):
         return values, 0
     if pd.api.types.is_numeric_dtype(values):
-        return values.where(np.isfinite(values)), 0
+        return values.where(values.abs() < LARGEST), 0
     numbers = pd.to_numeric(values, errors="coerce")
-    numbers = numbers.where(np.isfinite(numbers))
+    numbers = numbers.where(numbers.abs() < LARGEST)
     filled = int(values.notna().sum())
     if filled and numbers.notna().sum() >= MOSTLY * filled:
         return numbers, filled - int(numbers.notna().sum())
