@@ -53,8 +53,9 @@ static int has_avx512(void)
     unsigned need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
     return has_avx2() && (enabled_registers() & 0xe6) == 0xe6 && (extensions() & need) == need;
 }
-#else
+#elif defined(__aarch64__) || defined(_M_ARM64)
 static int has_neon(void) { return 1; }
+#else
 static int has_generic(void) { return 1; }
 #endif
 

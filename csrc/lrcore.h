@@ -149,7 +149,8 @@ int lrc_update(lrc_plan *plan);
 int lrc_step(lrc_plan *plan);
 
 /* The same arrays, sweeps, chunks and threads with additions in place of the rule: the memory limit
- * that a rule is measured against. Values stay as they are where gradients are finite. */
+ * that a rule is measured against. Values stay as they are, but for signs
+ * of zeros, where gradients are finite. */
 void lrc_roofline(lrc_plan *plan);
 
 /* ------------------------------------------------- instruction sets and threads */
@@ -161,6 +162,11 @@ int lrc_set_isa(const char *name);    /* 0 where this machine does not run it */
 
 int lrc_get_num_threads(void);
 void lrc_set_num_threads(int n);      /* n >= 1 */
+
+/* Steps over fewer elements run on the caller's thread: waking another, or waiting for one that the
+ * host's own threads keep from a core, would cost more than it saves. 131072 unless set. */
+int64_t lrc_get_parallel_from(void);
+void lrc_set_parallel_from(int64_t elements);
 
 /* Runs task(context, i) for i in 0 .. n-1, in any order, and returns when all are done. A host
  * with a pool of its own supplies it here; NULL restores the library's. */

@@ -3,14 +3,21 @@
 #include "engine.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A task is what a thread takes at a time: consecutive chunks of at least this many elements. */
 enum { TASK = LRC_CHUNK };
 
+static _Atomic int64_t parallel_from = 131072;
+
+int64_t lrc_get_parallel_from(void) { return atomic_load(&parallel_from); }
+
+void lrc_set_parallel_from(int64_t elements) { atomic_store(&parallel_from, elements); }
+
 struct lrc_work {
-    int64_t n_chunks, n_tasks;
+    int64_t n_chunks, n_tasks, n_elements;
     lrc_chunk *chunks;
     int64_t *tasks;           /* n_tasks + 1 first chunks */
     double *sums;             /* LRC_MAX_SUMS a chunk */
@@ -42,7 +49,7 @@ static void cut(lrc_plan *plan)
 {
     lrc_work *w = plan->work;
     int64_t c = 0, task = 0, open = 0;
-    for (int64_t i = 0; i < plan->n_tensors; i++)
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
         for (int64_t at = 0; at < plan->tensors[i].n; at += LRC_CHUNK, c++) {
             int64_t left = plan->tensors[i].n - at;
             w->chunks[c] = (lrc_chunk){i, at, left < LRC_CHUNK ? left : LRC_CHUNK};
@@ -51,6 +58,8 @@ static void cut(lrc_plan *plan)
             open += w->chunks[c].n;
             open = open < TASK ? open : 0;
         }
+        w->n_elements += plan->tensors[i].n;
+    }
     w->n_tasks = task;
     w->tasks[task] = c;
 }
@@ -130,7 +139,13 @@ static void sweep_task(void *context, size_t i)
 
 static void sweep(lrc_plan *plan, visit *what)
 {
-    lrc_parallel((size_t)plan->work->n_tasks, sweep_task, &(sweep_context){plan, what});
+    sweep_context context = {plan, what};
+    size_t n = (size_t)plan->work->n_tasks;
+    if (plan->work->n_elements >= lrc_get_parallel_from())
+        lrc_parallel(n, sweep_task, &context);
+    else
+        for (size_t i = 0; i < n; i++)
+            sweep_task(&context, i);
 }
 
 static void visit_norm(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)

@@ -212,7 +212,7 @@ static int norm(const lrc_tensor *x, lrc_chunk k, int square, double *sum)
 }
 
 /* `count` arrays (1 to 4) read and written beside one that is read: in one loop, as a rule's are.
- * They keep their values: 0 g is not folded away, since it could have been NaN. */
+ * They keep their values, but for the sign of zeros: 0 g could be NaN and is not folded away. */
 static void roof(size_t n, int count, const real *restrict g, real *const *x)
 {
     real *restrict a = x[0], *restrict b = x[1], *restrict c = x[2], *restrict d = x[3];

@@ -235,6 +235,20 @@ void lrc_set_num_threads(int n) { atomic_store(&pool.wanted, n < 1 ? 1 : n > MOS
 
 static _Atomic(lrc_parallel_for *) host;
 
+/* A host's threads have whatever floating-point environment the host left them. */
+typedef struct {
+    void (*task)(void *context, size_t i);
+    void *context;
+} exact;
+
+static void run_exactly(void *context, size_t i)
+{
+    const exact *e = context;
+    uint64_t before = lrc_fenv_set();
+    e->task(e->context, i);
+    lrc_fenv_restore(before);
+}
+
 void lrc_set_parallel_for(lrc_parallel_for *f) { atomic_store(&host, f); }
 
 static void run_job(size_t n, int threads)
@@ -265,7 +279,7 @@ void lrc_parallel(size_t n, void (*task)(void *context, size_t i), void *context
     int threads = lrc_get_num_threads(), idle = 0;
     threads = n < (size_t)threads ? (int)n : threads;
     if (theirs && n > 1)
-        theirs(n, task, context);
+        theirs(n, run_exactly, &(exact){task, context});
     else if (threads > 1 && n <= UINT32_MAX &&
              atomic_compare_exchange_strong(&pool.busy, &idle, 1)) {
         pool.task = task;

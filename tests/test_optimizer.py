@@ -336,3 +336,24 @@ def test_clipping_is_torchs():
 
 def test_repr_names_the_rule_and_its_values():
     assert repr(lrcore.SGD([np.ones(3)], lr=0.5)).startswith("<SGD of 1 array, t=0: {'lr': 0.5")
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+def test_a_schedules_function_cannot_change_the_optimizer(backend):
+    def meddle(t):
+        change()
+        return 0.1
+
+    opt = lrcore.SGD(np.ones(3), lr=schedules.Lambda(meddle, warmup=5) * 0.5, backend=backend)
+    saved = lrcore.SGD(np.ones(3)).state_dict()
+    for change in (
+        lambda: opt.param_groups[0].update(lr=0.3),
+        lambda: opt.add_param_group({"params": np.ones(2)}),
+        lambda: opt.load_state_dict(saved),
+        lambda: opt.step(np.ones(3)),
+    ):
+        with pytest.raises(RuntimeError, match="must be left alone while it makes a step"):
+            opt.step(np.ones(3))
+        assert opt.t == 0
+    change = lambda: None  # noqa: E731
+    assert opt.step(np.ones(3))

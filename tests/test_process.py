@@ -54,6 +54,7 @@ def hurry():
         signal.alarm(50)  # a hang ends the process, a child of a fork too
 
 hurry()
+lrcore._core.set_parallel_from(0)
 lrcore.set_num_threads(3)
 """
 
@@ -169,7 +170,7 @@ for thread in threads:
 again, v = optimizer(1)
 for _ in made:
     again.step(g)
-assert not other and set(refused) <= {{"step: another step of this optimizer is being made"}}
+assert not other and all("left alone while it makes a step" in r for r in refused)
 print(opt.t == len(made), len(made) + len(refused), bits(opt, w) == bits(again, v))
 """)
     assert told == ["True", "120", "True"]
@@ -187,7 +188,7 @@ def blocked(task):
 before = tasks()
 import lrcore
 lrcore.set_num_threads(3)
-w = np.ones(100_000)
+w = np.ones(200_000)
 opt = lrcore.SGD(w, lr=0.1)
 small = np.ones(1000)
 lrcore.SGD(small, lr=0.1).step(small.copy())

@@ -105,3 +105,9 @@ cdef extern from "lrcore.h" nogil:
     int lrc_set_isa(const char *name)
     int lrc_get_num_threads()
     void lrc_set_num_threads(int n)
+    int64_t lrc_get_parallel_from()
+    void lrc_set_parallel_from(int64_t elements)
+
+    ctypedef void (*lrc_task)(void *context, size_t i) noexcept nogil
+    ctypedef void lrc_parallel_for(size_t n, lrc_task task, void *context) noexcept nogil
+    void lrc_set_parallel_for(lrc_parallel_for *host)

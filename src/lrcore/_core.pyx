@@ -433,9 +433,19 @@ cdef class Plan:
     cdef int _enter(self) except -1:
         with cython.critical_section(self):
             if self.busy:
-                raise RuntimeError("step: another step of this optimizer is being made")
+                raise RuntimeError(
+                    "an optimizer must be left alone while it makes a step: it was to be stepped or "
+                    "changed by another thread, or by a schedule's function")
             self.busy = True
         return 0
+
+    def __enter__(self):
+        """Keep steps and changes from elsewhere out for the length of a `with`."""
+        self._enter()
+
+    def __exit__(self, *error):
+        self.held.clear()
+        self.busy = False
 
     def step(self, grads):
         """Check, then update in place. True if the step was made, False if it was skipped."""
@@ -553,6 +563,16 @@ def set_num_threads(n):
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
         raise ValueError(f"set_num_threads: n must be an integer >= 1, got {n!r}")
     lrc_set_num_threads(min(n, 64))
+
+
+def get_parallel_from():
+    """Steps over fewer elements run on the caller's thread."""
+    return lrc_get_parallel_from()
+
+
+def set_parallel_from(int64_t elements):
+    """Let steps over at least so many elements use threads."""
+    lrc_set_parallel_from(elements)
 
 
 def build_info():

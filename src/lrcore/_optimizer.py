@@ -233,12 +233,14 @@ class Optimizer:
                     f"param_groups[{index}]: {name!r} cannot be set; there are "
                     f"{sorted(self._defaults)}"
                 )
-        group._values = self.check({**group._values, **changes})
-        self._t, self._ages = self._plan.t, self._plan.ages
-        if self._missing_states():
-            self._build()
-        else:
-            self._send(index)
+        values = self.check({**group._values, **changes})
+        with self._plan:
+            group._values = values
+            self._t, self._ages = self._plan.t, self._plan.ages
+            if self._missing_states():
+                self._build()
+            else:
+                self._send(index)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with hyper-parameters of their own.
@@ -257,13 +259,14 @@ class Optimizer:
                 f'{type(self).__name__}: group must be a dict with the key "params", got {group!r}'
             )
         new = self._new_group(group, len(self._groups))
-        self._t, self._ages = self._plan.t, self._plan.ages
-        grouped, self._grouped = self._grouped, True
-        try:
-            self._add([new])
-        except BaseException:
-            self._grouped = grouped
-            raise
+        with self._plan:
+            self._t, self._ages = self._plan.t, self._plan.ages
+            grouped, self._grouped = self._grouped, True
+            try:
+                self._add([new])
+            except BaseException:
+                self._grouped = grouped
+                raise
 
     def _add(self, groups: list[dict[str, Any]]) -> None:
         old = list(self._groups)
@@ -401,7 +404,8 @@ class Optimizer:
         """
         if self._backend == "c":
             return self._plan.step(grads)
-        return self._step_numpy(grads)
+        with self._plan:
+            return self._step_numpy(grads)
 
     def _step_numpy(self, grads: Any) -> bool:
         from .reference import step as reference
@@ -507,7 +511,8 @@ class Optimizer:
         """
         from . import _state
 
-        _state.load(self, state)
+        with self._plan:
+            _state.load(self, state)
 
     def __getstate__(self) -> dict[str, Any]:
         self._t, self._ages = self._plan.t, self._plan.ages

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar, o
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import Curve
+from ._core import Curve, FloatEnvironment
 from ._domain import Interval
 
 if TYPE_CHECKING:
@@ -163,9 +163,11 @@ class Schedule:
 
     def reference(self, t: Integer) -> float:
         """Value at update t as :mod:`lrcore.reference` computes it: the same bits, slowly."""
-        from .reference.schedules import Curve as ReferenceCurve
+        index = self._index(t)
+        with FloatEnvironment():
+            from .reference.schedules import Curve as ReferenceCurve
 
-        return self._as(ReferenceCurve).at(self._index(t))
+            return self._as(ReferenceCurve).at(index)
 
     @cached_property
     def _curve(self) -> Curve:

@@ -177,14 +177,16 @@ def same_bits(a: Array, b: Array) -> NDArray[np.bool_]:
 
 def compare(case: Case, expected: Results, isa: str, threads: int) -> str:
     """Compute a case in C; the first difference from `expected` in words, or nothing."""
-    before = _core.get_isa(), _core.get_num_threads()
+    before = _core.get_isa(), _core.get_num_threads(), _core.get_parallel_from()
     _core.set_isa(isa)
     _core.set_num_threads(threads)
+    _core.set_parallel_from(0)
     try:
         found = _results(case, "c")
     finally:
         _core.set_isa(before[0])
         _core.set_num_threads(before[1])
+        _core.set_parallel_from(before[2])
     for name, want in expected.items():
         same = same_bits(found[name], want)
         if not same.all():

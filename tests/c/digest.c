@@ -3,7 +3,7 @@
  *
  * Rules and schedules come from lrc_rules[] and lrc_schedules[], so that a new one has its line
  * without a word here; hyper-parameters and arguments get their values by name. Everything is run
- * with each instruction set of this machine, by one thread and by three; where two of these disagree
+ * with each instruction set of this machine, by one thread and by three; where two of them differ
  * the program names them and exits with 1. */
 #include <lrcore.h>
 
@@ -319,6 +319,7 @@ static uint64_t run_rule(int rule, int dtype, const double *h, const surrounding
 static uint64_t run_everywhere(int rule, int dtype, const double *h, const surroundings *s)
 {
     uint64_t first = 0;
+    lrc_set_parallel_from(0);
     for (int isa = 0; isa < lrc_isa_count(); isa++)
         for (int k = 0; k < THREADS; k++) {
             lrc_set_isa(lrc_isa_name(isa));
@@ -337,7 +338,7 @@ static uint64_t run_everywhere(int rule, int dtype, const double *h, const surro
     return first;
 }
 
-/* Every choice of the optional hyper-parameters; none of them and all of them in all surroundings. */
+/* Every choice of the optional hyper-parameters; none and all of them in all surroundings. */
 static uint64_t rule_digest(int rule, int dtype)
 {
     const char *name;

@@ -90,6 +90,7 @@ int main(void)
     static float one[N], p[N], each[HANDS][N];
     pthread_t thread[HANDS];
     int good = 1;
+    lrc_set_parallel_from(0);
     lrc_set_num_threads(1);
     steps(one);
     lrc_set_num_threads(3);
