@@ -164,7 +164,7 @@ int lrc_get_num_threads(void);
 void lrc_set_num_threads(int n);      /* n >= 1 */
 
 /* Steps over fewer elements run on the caller's thread: waking another, or waiting for one that the
- * host's own threads keep from a core, would cost more than it saves. 131072 unless set. */
+ * host's own threads keep from a core, would cost more than it saves. 98304 unless set. */
 int64_t lrc_get_parallel_from(void);
 void lrc_set_parallel_from(int64_t elements);
 

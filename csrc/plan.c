@@ -10,7 +10,7 @@
 /* A task is what a thread takes at a time: consecutive chunks of at least this many elements. */
 enum { TASK = LRC_CHUNK };
 
-static _Atomic int64_t parallel_from = 131072;
+static _Atomic int64_t parallel_from = 98304;
 
 int64_t lrc_get_parallel_from(void) { return atomic_load(&parallel_from); }
 

@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-enum { MOST = 64, DEFAULT_MOST = 16, SPINS = 4000 };
+enum { MOST = 64, DEFAULT_MOST = 16, SPINS = 4000, YIELD_EVERY = 32 };
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
@@ -48,6 +48,16 @@ static void pause_cpu(void)
 #endif
 }
 #endif
+
+/* One turn of a wait. The thread that is waited for, or a host's own that spins as well, may need
+ * this very core: every few turns it is offered. */
+static void relax(int spin)
+{
+    if (spin % YIELD_EVERY == YIELD_EVERY - 1)
+        yield_cpu();
+    else
+        pause_cpu();
+}
 
 /* first << 32 | end: the owner takes from the front, others from the back. */
 typedef struct {
@@ -112,7 +122,7 @@ static uint64_t next_job(uint64_t seen)
     for (int spin = 0; spin < SPINS; spin++) {
         if (NEW_JOB)
             return door;
-        pause_cpu();
+        relax(spin);
     }
     lock(&pool.mutex);
     atomic_fetch_add(&pool.sleepers, 1);
@@ -156,6 +166,7 @@ static int start_worker(int me)
 }
 
 static void survive_fork(void) {}
+static void keep_off_this_core(void) {}
 
 static int usable_cores(void)
 {
@@ -173,17 +184,20 @@ static void *start(void *me)
     return NULL;
 }
 
+static pthread_t workers[MOST];
+static int avoided[MOST]; /* a worker's forbidden core, + 1 */
+
 /* Signals are for the host's own threads. */
 static int start_worker(int me)
 {
-    pthread_t thread;
     sigset_t all, before;
+    avoided[me] = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int started = pthread_create(&thread, NULL, start, (void *)(intptr_t)me) == 0;
+    int started = pthread_create(&workers[me], NULL, start, (void *)(intptr_t)me) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started)
-        pthread_detach(thread);
+        pthread_detach(workers[me]);
     return started;
 }
 
@@ -205,6 +219,24 @@ static void survive_fork(void)
     static _Atomic int registered;
     if (!atomic_exchange(&registered, 1))
         pthread_atfork(NULL, NULL, forget);
+}
+
+/* Linux tends to put a thread that is woken on the core of the one that wakes it, and to leave both
+ * there for milliseconds while other cores idle. So a worker may use all cores that the caller may,
+ * but for the one the caller is on. */
+static void keep_off_this_core(void)
+{
+#if defined(__linux__) && defined(CPU_COUNT)
+    int core = sched_getcpu();
+    cpu_set_t others;
+    for (int k = 1; k <= pool.running && core >= 0; k++)
+        if (avoided[k] != core + 1 && sched_getaffinity(0, sizeof others, &others) == 0) {
+            CPU_CLR((size_t)core, &others);
+            if (CPU_COUNT(&others) > 0)
+                pthread_setaffinity_np(workers[k], sizeof others, &others);
+            avoided[k] = core + 1;
+        }
+#endif
 }
 
 static int usable_cores(void)
@@ -263,6 +295,7 @@ static void run_job(size_t n, int threads)
     uint64_t job = (atomic_load(&pool.door) >> 16) + 1;
     atomic_store(&pool.door, job << 16 | OPEN);
     if (atomic_load(&pool.sleepers)) {
+        keep_off_this_core();
         lock(&pool.mutex);
         wake_all(&pool.awake);
         unlock(&pool.mutex);
@@ -270,7 +303,7 @@ static void run_job(size_t n, int threads)
     work(0);
     atomic_fetch_and(&pool.door, ~(uint64_t)OPEN);
     for (int spin = 0; atomic_load(&pool.door) & INSIDE; spin++)
-        spin < SPINS ? pause_cpu() : yield_cpu();
+        relax(spin);
 }
 
 void lrc_parallel(size_t n, void (*task)(void *context, size_t i), void *context)

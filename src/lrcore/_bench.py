@@ -1,7 +1,8 @@
 """The step beside its memory limit and its rivals, in one process. Behind ``lrcore bench``.
 
-Variants of one case take turns (A B, B A, ...), the first turn is dropped, and what is reported is
-the median of the ratios within a turn with their quartiles: machines drift, ratios less so. The
+Variants of one case take turns (A B, B A, ...), each after a pause and calls that are not counted.
+The first turn is dropped, and what is reported is the median of the ratios within a turn with their
+quartiles: machines drift, ratios less so. The
 memory limit is `lrc_roofline`: the same arrays, sweeps, chunks and threads with additions only.
 Every rival's result is compared with ours before it is timed.
 """
@@ -27,6 +28,7 @@ __all__ = ["run"]
 Call: TypeAlias = Callable[[], object]
 LIMIT = "memory limit"
 MILLION = 1_000_000
+PAUSE = 0.03  # seconds, in which the threads of the one before stop spinning and go to sleep
 
 
 @dataclass
@@ -65,6 +67,8 @@ def measure(case: Case, rounds: int, sample: float = 5e-3) -> list[dict[str, Any
     times: dict[str, list[float]] = {k: [] for k in calls}
     for turn in range(rounds + 1):
         for name in calls if turn % 2 else reversed(calls):
+            time.sleep(PAUSE)
+            seconds(calls[name], 3)
             took = seconds(calls[name], repeats[name])
             if turn:
                 times[name].append(took)

@@ -351,7 +351,10 @@ cdef class Plan:
             if len(grads) != len(<tuple>children):
                 raise ValueError(f"{label}: must have {len(children)} entries, got {len(grads)}")
             for i in range(len(<tuple>children)):
-                self._match((<tuple>children)[i], grads[i])
+                if type(grads) is list:
+                    self._match((<tuple>children)[i], (<list>grads)[i])
+                else:
+                    self._match((<tuple>children)[i], grads[i])
             return 0
         if not isinstance(grads, dict):
             raise TypeError(f"{label}: must be a dict with the keys of the parameters, "
@@ -376,7 +379,7 @@ cdef class Plan:
         x.g = NULL
         if grad is None:
             return 0
-        if not isinstance(grad, np.ndarray):
+        if not cnp.PyArray_Check(grad):
             grad = self._as_array(i, grad)
         g = grad
         number = _dtype(g)
