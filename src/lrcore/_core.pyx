@@ -363,7 +363,7 @@ cdef class Plan:
             key = (<tuple>keys)[i]
             if key not in grads:
                 raise ValueError(f"{label}: must have the key {key!r} (None leaves it alone), "
-                               f"got {list(grads)}")
+                                 f"got {list(grads)}")
             self._match((<tuple>children)[i], grads[key])
         if len(grads) != len(<tuple>children):
             extra = [key for key in grads if key not in <tuple>keys]
@@ -437,8 +437,8 @@ cdef class Plan:
         with cython.critical_section(self):
             if self.busy:
                 raise RuntimeError(
-                    "an optimizer must be left alone while it makes a step: it was to be stepped or "
-                    "changed by another thread, or by a schedule's function")
+                    "an optimizer must be left alone while it makes a step: it was to be stepped "
+                    "or changed by another thread, or by a schedule's function")
             self.busy = True
         return 0
 

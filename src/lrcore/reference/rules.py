@@ -5,8 +5,8 @@ gradient ``g``, the hyper-parameters ``h`` and the number of the update ``t`` = 
 that a hyper-parameter switches off is None. Constants are Python floats, rounded once to the dtype
 of ``p``; every operation on arrays is one correctly rounded IEEE operation, in the order written.
 
-A rule that needs sums over the tensor first has a second function, ``<rule>_factors``: sum k is over
-the products of its k-th pair of arrays, in float64; ``sums`` holds what they add up to.
+A rule that needs sums over the tensor first has a second function, ``<rule>_factors``: sum k is
+over the products of its k-th pair of arrays, in float64; ``sums`` holds what they add up to.
 """
 
 from __future__ import annotations
