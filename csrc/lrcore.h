@@ -130,8 +130,8 @@ typedef struct lrc_plan {
     double clip_norm; /* 0: off */
     const lrc_schedule *clip_norm_schedule;
     int nonfinite;
-    int64_t t;        /* updates made */
-    double grad_norm; /* of the last step, where clip_norm was on */
+    int64_t t;          /* updates made */
+    double grad_norm;   /* of the last step, where clip_norm was on */
     int64_t bad_tensor; /* after a refused step: the first tensor with a non-finite gradient */
     struct lrc_work *work;
 } lrc_plan;
@@ -155,13 +155,13 @@ void lrc_roofline(lrc_plan *plan);
 
 /* ------------------------------------------------- instruction sets and threads */
 
-int lrc_isa_count(void);              /* those this machine runs, best first */
-const char *lrc_isa_name(int i);      /* NULL past the end */
+int lrc_isa_count(void);         /* those this machine runs, best first */
+const char *lrc_isa_name(int i); /* NULL past the end */
 const char *lrc_get_isa(void);
-int lrc_set_isa(const char *name);    /* 0 where this machine does not run it */
+int lrc_set_isa(const char *name); /* 0 where this machine does not run it */
 
 int lrc_get_num_threads(void);
-void lrc_set_num_threads(int n);      /* n >= 1 */
+void lrc_set_num_threads(int n); /* n >= 1 */
 
 /* Steps over fewer elements run on the caller's thread: waking another, or waiting for one that the
  * host's own threads keep from a core, would cost more than it saves. 98304 unless set. */
