@@ -143,11 +143,12 @@ def test_classes_fit_the_table():
         assert cls.__name__ in schedules.__all__
 
 
+@pytest.mark.parametrize("least", [9_000, pytest.param(100_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_bits_are_those_of_the_reference(kind):
-    r = random.Random(kind)
+def test_bits_are_those_of_the_reference(kind, least):
+    r = random.Random(f"{kind} {least}")
     points = 0
-    while points < 9000:
+    while points < least:
         s = CASES[kind](r)
         t = updates(r, s, 80)
         wanted = bits([s.reference(i) for i in t])
