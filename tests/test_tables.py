@@ -7,7 +7,7 @@ import pytest
 
 import lrcore
 from lrcore import _core, functional, optimizers
-from lrcore._optimizer import DOMAINS, RULES, slots
+from lrcore._hyper import DOMAINS, RULES, slots
 from lrcore.reference import rules as reference
 
 CLASSES = {name.lower(): getattr(optimizers, name) for name in optimizers.__all__}

@@ -8,51 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _memory
-from ._domain import Interval
+from ._hyper import DOMAINS, POSITIVE, RULES, Number, check, slots
 from ._schedule import Schedule
 from ._tree import Leaf, flatten
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Optimizer", "Options", "ParamGroup"]
 
 Array: TypeAlias = NDArray[Any]
-Number: TypeAlias = "float | Schedule"
 
-INF = float("inf")
-POSITIVE = Interval(0, INF, closed_low=False, closed_high=False)
-NONNEGATIVE = Interval(0, INF, closed_high=False)
-ANY = Interval(-INF, INF, closed_low=False, closed_high=False)
-UNIT = Interval(0, 1, closed_high=False)
-FLAG = None
-
-#: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
-DOMAINS: dict[str, Interval | None] = {
-    "lr": NONNEGATIVE,
-    "betas": UNIT,
-    "eps": NONNEGATIVE,
-    "weight_decay": NONNEGATIVE,
-    "momentum": NONNEGATIVE,
-    "dampening": ANY,
-    "alpha": UNIT,
-    "lr_decay": NONNEGATIVE,
-    "initial_accumulator_value": NONNEGATIVE,
-    "amsgrad": FLAG,
-    "centered": FLAG,
-    "nesterov": FLAG,
-    "maximize": FLAG,
-    "clip_value": POSITIVE,
-    "clip_norm": POSITIVE,
-}
-
-RULES = _core.rules()
 NONFINITE = _core.NONFINITE
 
 
@@ -64,33 +32,6 @@ class Options(TypedDict, total=False):
     clip_value: Number | None
     nonfinite: Literal["raise", "skip", "ignore"]
     backend: Literal["c", "numpy"]
-
-
-def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
-    """Where a hyper-parameter goes: (place in h, value, name in messages) for each number of it.
-
-    A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``.
-    """
-    if name in columns:
-        return [(columns.index(name), value, name)]
-    parts = [i for i, c in enumerate(columns) if c.rstrip("0123456789") == name[:-1]]
-    if not isinstance(value, (tuple, list)) or len(value) != len(parts):
-        raise ValueError(f"{name} must be a tuple of {len(parts)} numbers, got {value!r}")
-    return [(i, v, f"{name}[{k}]") for k, (i, v) in enumerate(zip(parts, value, strict=True))]
-
-
-def _check(who: str, domain: str, name: str, value: Any) -> Any:
-    """A value inside its domain, as a float, a bool or the schedule it is; or an error."""
-    interval = DOMAINS[domain]
-    if interval is None:
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{who}: {name} must be True or False, got {value!r}")
-        return bool(value)
-    if isinstance(value, Schedule):
-        return value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    return float(interval.check(who, name, value))
 
 
 class ParamGroup(MutableMapping[str, Any]):
@@ -202,13 +143,13 @@ class Optimizer:
             if name == "params" or (name == "clip_value" and value is None):
                 out[name] = value
             elif name in ("clip_value", "maximize"):
-                out[name] = _check(who, name, name, value)
+                out[name] = check(who, name, name, value)
             else:
                 try:
                     places = slots(name, value, columns)
                 except ValueError as error:
                     raise ValueError(f"{who}: {error}") from None
-                checked = [_check(who, name, label, v) for _, v, label in places]
+                checked = [check(who, name, label, v) for _, v, label in places]
                 out[name] = checked[0] if name in columns else tuple(checked)
         cls._check_together(out)
         return out
@@ -218,7 +159,7 @@ class Optimizer:
         if nonfinite not in NONFINITE:
             raise ValueError(f"{who}: nonfinite must be one of {NONFINITE}, got {nonfinite!r}")
         if clip_norm is not None:
-            clip_norm = _check(who, "clip_norm", "clip_norm", clip_norm)
+            clip_norm = check(who, "clip_norm", "clip_norm", clip_norm)
         return clip_norm, nonfinite
 
     @classmethod

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, optimizers, schedules
-from ._optimizer import DOMAINS, RULES, Optimizer
+from ._hyper import DOMAINS, RULES
+from ._optimizer import Optimizer
 from .reference.step import CHUNK
 
 __all__ = ["DTYPES", "OPTIONS", "SIZES", "Case", "cases", "compare", "reference", "run"]

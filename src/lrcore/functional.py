@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _memory, optimizers
-from ._optimizer import DOMAINS, RULES, Optimizer, slots
+from ._hyper import DOMAINS, RULES, slots
+from ._optimizer import Optimizer
 from ._schedule import Schedule
 from ._tree import Leaf
 

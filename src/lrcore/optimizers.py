@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._optimizer import Number, Optimizer, Options
+from ._hyper import Number
+from ._optimizer import Optimizer, Options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

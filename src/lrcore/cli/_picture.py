@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lrcore.cli.train import Job
+    from lrcore.cli._job import Job
     from lrcore.tasks import Run
 
 INK, BATCH, TRAIN, TEST = "#222222", "#c3d5e9", "#0b4f8a", "#b8480a"

@@ -8,30 +8,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lrcore.cli import _choices, _report
+from lrcore.cli._job import Job
 from lrcore.cli._say import Refusal, need
 
 if TYPE_CHECKING:
-    import lrcore
-    from lrcore.tasks import Params, Run, Task
+    from lrcore.tasks import Run, Task
 
 DIVERGED = 2.0  # a training loss this many times its first value is not learning
-
-
-@dataclass
-class Job:
-    """A task and the optimizer that is to do it."""
-
-    task: Task
-    params: Params
-    opt: lrcore.Optimizer
-    epochs: int
-    settings: dict[str, Any]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,71 @@
+"""Hyper-parameters: what each may be, and where it goes in a rule's row."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import _core
+from ._domain import Interval
+from ._schedule import Schedule
+
+__all__ = ["DOMAINS", "POSITIVE", "RULES", "Number", "check", "slots"]
+
+Number: TypeAlias = "float | Schedule"
+
+INF = float("inf")
+POSITIVE = Interval(0, INF, closed_low=False, closed_high=False)
+NONNEGATIVE = Interval(0, INF, closed_high=False)
+ANY = Interval(-INF, INF, closed_low=False, closed_high=False)
+UNIT = Interval(0, 1, closed_high=False)
+FLAG = None
+
+#: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
+DOMAINS: dict[str, Interval | None] = {
+    "lr": NONNEGATIVE,
+    "betas": UNIT,
+    "eps": NONNEGATIVE,
+    "weight_decay": NONNEGATIVE,
+    "momentum": NONNEGATIVE,
+    "dampening": ANY,
+    "alpha": UNIT,
+    "lr_decay": NONNEGATIVE,
+    "initial_accumulator_value": NONNEGATIVE,
+    "amsgrad": FLAG,
+    "centered": FLAG,
+    "nesterov": FLAG,
+    "maximize": FLAG,
+    "clip_value": POSITIVE,
+    "clip_norm": POSITIVE,
+}
+
+#: The rows of rules.def.
+RULES = _core.rules()
+
+
+def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
+    """Where a hyper-parameter goes: (place in h, value, name in messages) for each number of it.
+
+    A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``.
+    """
+    if name in columns:
+        return [(columns.index(name), value, name)]
+    parts = [i for i, c in enumerate(columns) if c.rstrip("0123456789") == name[:-1]]
+    if not isinstance(value, (tuple, list)) or len(value) != len(parts):
+        raise ValueError(f"{name} must be a tuple of {len(parts)} numbers, got {value!r}")
+    return [(i, v, f"{name}[{k}]") for k, (i, v) in enumerate(zip(parts, value, strict=True))]
+
+
+def check(who: str, domain: str, name: str, value: Any) -> Any:
+    """A value inside its domain, as a float, a bool or the schedule it is; or an error."""
+    interval = DOMAINS[domain]
+    if interval is None:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{who}: {name} must be True or False, got {value!r}")
+        return bool(value)
+    if isinstance(value, Schedule):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    return float(interval.check(who, name, value))
