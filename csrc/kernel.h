@@ -49,9 +49,14 @@ typedef real *array;
     {                       \
         double __VA_ARGS__; \
     }
-#define RULE(name, NAME, STATES, HYPERS, ...) \
-    struct name##_state STATES;               \
-    struct name##_hyper HYPERS;
+#define RULE(name, NAME, STATES, HYPERS, notes, decay, sums)                             \
+    struct name##_state STATES;                                                          \
+    struct name##_hyper HYPERS;                                                          \
+    enum { name##_sums = sums };                                                         \
+    _Static_assert(sizeof(struct name##_state) <= LRC_MAX_STATES * sizeof(array) &&      \
+                       sizeof(struct name##_hyper) <= LRC_MAX_HYPERS * sizeof(double) && \
+                       sums <= LRC_MAX_SUMS,                                             \
+                   "the row of " #name " is longer than lrcore.h and engine.h allow");
 #include "rules.def"
 #undef RULE
 #undef HYPER
@@ -81,9 +86,20 @@ typedef struct {
 #ifdef THIS_RULE
 typedef struct CONCAT(THIS_RULE, _hyper) hyper_t;
 typedef struct CONCAT(THIS_RULE, _state) state_t;
-#define KERNEL                           \
-    extern const kernel NAME(THIS_RULE); \
-    const kernel NAME(THIS_RULE)
+/* A rule's file ends with one of these: KERNEL(constants, update) or, where its row takes sums,
+ * KERNEL_WITH_SUMS(constants, update, measure). */
+#define EXPORT(...)                                                              \
+    _Static_assert(sizeof(struct constants) <= LRC_MAX_CONSTANTS * sizeof(real), \
+                   "a rule may have LRC_MAX_CONSTANTS constants");               \
+    extern const kernel NAME(THIS_RULE);                                         \
+    const kernel NAME(THIS_RULE) = {__VA_ARGS__}
+#define KERNEL(constants, update)                                                     \
+    _Static_assert(CONCAT(THIS_RULE, _sums) == 0,                                     \
+                   "the row takes sums, so the file must end with KERNEL_WITH_SUMS"); \
+    EXPORT(constants, update, NULL)
+#define KERNEL_WITH_SUMS(constants, update, measure)                       \
+    _Static_assert(CONCAT(THIS_RULE, _sums) > 0, "the row takes no sums"); \
+    EXPORT(constants, update, measure)
 #endif
 
 #endif

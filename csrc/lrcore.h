@@ -2,7 +2,7 @@
  *
  * The public C interface. Plain C11, no Python. The caller owns every array; the library keeps
  * nothing but what lrc_plan_new() allocates. Nothing here prints, and nothing but lrc_plan_new()
- * allocates or can fail. What is passed in is taken at its word: lengths, dtypes and
+ * allocates or can fail; the first step that is large enough starts the threads. What is passed in is taken at its word: lengths, dtypes and
  * hyper-parameters must be what this header says they are.
  *
  * A program:
@@ -120,7 +120,9 @@ typedef struct {
     int maximize;
 } lrc_group;
 
-/* What a step works on. All fields but the last three may be changed between steps. */
+/* What a step works on. Between steps the caller may change hyper-parameters, schedules, clipping,
+ * maximize, nonfinite, t and the gradients (g, g_dtype, g_ndim, g_shape, g_stride); not how many
+ * tensors and groups there are, nor a tensor's n, dtype and group. */
 typedef struct lrc_plan {
     int rule;
     int64_t n_tensors;

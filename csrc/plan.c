@@ -225,7 +225,7 @@ static void set_constants(lrc_plan *plan, const lrc_tensor *x, const double *sum
     c->scale = g->maximize ? -clip : clip;
     c->clip_value = g->clip_value;
     c->coupled = coupled ? decay : 0;
-    c->decoupled = coupled ? 1 : 1 - g->h[w->lr] * decay;
+    c->decoupled = coupled || w->lr < 0 ? 1 : 1 - g->h[w->lr] * decay;
     w->engines[x->dtype]->constants(plan->rule, g->h, x->t + 1, sums, c);
 }
 

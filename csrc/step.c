@@ -243,7 +243,7 @@ static void roof(size_t n, int count, const real *restrict g, real *const *x)
 /* Without `write` everything is only read, by the check for finiteness. */
 static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
 {
-    real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 1] = {0};
+    real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 4] = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block(at, end);
         const real *g = load(x, at, n, buf);
@@ -254,7 +254,8 @@ static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
             if (s[j])
                 touched[count++] = s[j];
         if (write) {
-            roof(n, count, g, touched);
+            for (int j = 0; j < count; j += 4)
+                roof(n, count - j, g, touched + j);
             continue;
         }
         (void)NAME(finite)(n, g);

@@ -227,15 +227,20 @@ static void survive_fork(void)
 static void keep_off_this_core(void)
 {
 #if defined(__linux__) && defined(CPU_COUNT)
-    int core = sched_getcpu();
+    int core = sched_getcpu(), stale = 0;
     cpu_set_t others;
-    for (int k = 1; k <= pool.running && core >= 0; k++)
-        if (avoided[k] != core + 1 && sched_getaffinity(0, sizeof others, &others) == 0) {
-            CPU_CLR((size_t)core, &others);
-            if (CPU_COUNT(&others) > 0)
-                pthread_setaffinity_np(workers[k], sizeof others, &others);
-            avoided[k] = core + 1;
-        }
+    for (int k = 1; k < pool.threads; k++)
+        stale |= avoided[k] != core + 1;
+    if (!stale || core < 0 || core >= CPU_SETSIZE)
+        return;
+    int known = sched_getaffinity(0, sizeof others, &others) == 0; /* not beyond 1024 cores */
+    if (known)
+        CPU_CLR((size_t)core, &others);
+    for (int k = 1; k < pool.threads; k++) {
+        if (known && CPU_COUNT(&others) > 0)
+            pthread_setaffinity_np(workers[k], sizeof others, &others);
+        avoided[k] = core + 1;
+    }
 #endif
 }
 
@@ -258,7 +263,9 @@ int lrc_get_num_threads(void)
     if (n == 0) {
         n = usable_cores();
         n = n < 1 ? 1 : n > DEFAULT_MOST ? DEFAULT_MOST : n;
-        atomic_store(&pool.wanted, n);
+        int unset = 0;
+        if (!atomic_compare_exchange_strong(&pool.wanted, &unset, n))
+            n = unset;
     }
     return n;
 }
@@ -288,7 +295,7 @@ static void run_job(size_t n, int threads)
     survive_fork();
     while (pool.running < threads - 1 && start_worker(pool.running + 1))
         pool.running++;
-    pool.threads = threads;
+    pool.threads = threads = pool.running + 1 < threads ? pool.running + 1 : threads;
     for (int k = 0; k < threads; k++)
         atomic_store(&pool.shares[k].range, (uint64_t)(n * (size_t)k / (size_t)threads) << 32 |
                                                 (uint64_t)(n * (size_t)(k + 1) / (size_t)threads));

@@ -17,6 +17,8 @@ import pytest
 import lrcore
 from lrcore import cli
 from lrcore.cli import _choices, _report
+from lrcore.cli import train as train_command
+from lrcore.tasks._network import Network
 
 for module in ("rich", "sklearn", "pandas", "matplotlib"):
     pytest.importorskip(module)
@@ -243,6 +245,12 @@ def test_a_table_of_numbers(train, call, flowers):
         (["--lr", "fast"], "argument --lr: invalid float value: 'fast'; see lrcore train --help"),
         (["--epochs", "0"], "argument --epochs: must be an integer from 1, got '0'"),
         (["--batch-size", "many"], "--batch-size: must be an integer from 1, got 'many'"),
+        (["--epochs", "\N{SUPERSCRIPT TWO}"], "--epochs: must be an integer from 1, got '\xb2'"),
+        (["--epochs", "++3"], "argument --epochs: must be an integer from 1, got '++3'"),
+        (["--epochs", "1" * 5000], "argument --epochs: must be an integer from 1, got '111"),
+        (["--seed", "4294967296"], "--seed: must be an integer from 0 to 4294967295, got '4294"),
+        (["--seed", "-1"], "--seed: must be an integer from 0 to 4294967295, got '-1'"),
+        (["--hidden", "1" + 21 * "0"], "0 does not fit in memory: it takes "),
         (["--warmup", "some"], "--warmup must be a number of updates or a share such as 5%"),
         (["--warmup", "2260"], "--warmup must be in [0, 2260), the updates of this run, got 2260"),
         (["--warmup", "-5%"], "--warmup"),
@@ -256,7 +264,7 @@ def test_a_table_of_numbers(train, call, flowers):
         (["-o", "no/where.png"], "-o no/where.png: there is no directory no"),
         (["--speed"], "unrecognized arguments: --speed"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
 )
 def test_a_refusal_is_one_sentence(call, tmp_path, monkeypatch, argv, sentence):
     monkeypatch.chdir(tmp_path)
@@ -275,6 +283,52 @@ def test_a_table_that_cannot_be_used(call, flowers):
     assert err == f"lrcore train: {flowers}: no column 'specis'; did you mean 'species'?\n"
     assert "--target NAME" in call("train", flowers)[2]
     assert "is a directory" in call("train", flowers.parent, "--target", "x")[2]
+
+
+@pytest.mark.parametrize("column", ["z", "y"])
+def test_a_number_too_large_for_a_double_is_named(call, tmp_path, column):
+    path = tmp_path / "big.csv"
+    lines = [[str(i), str(i * 3 % 7), f"{i}"] for i in range(40)]
+    lines[5]["xzy".index(column)] = str(10**400)
+    path.write_text("\n".join(map(",".join, [list("xzy"), *lines])) + "\n")
+    status, out, err = call("train", path, "--target", "y")
+    assert (status, out) == (2, "")
+    assert err == (
+        f"lrcore train: {path}: {column!r} has a number too large for float64, the first in "
+        "row 6; mend it, or leave the field empty\n"
+    )
+
+
+def test_a_network_larger_than_the_machine_is_refused_before_it_is_made(call, monkeypatch):
+    def init(self, rng):
+        raise AssertionError("it was made")
+
+    monkeypatch.setattr(Network, "init", init)
+    monkeypatch.setattr(train_command, "_physical_bytes", lambda: 16_000_000_000)
+    status, out, err = call("train", "--hidden", "100000000")
+    assert (status, out) == (2, "")
+    assert err == (
+        "lrcore train: --hidden 100000000 does not fit in memory: it takes 5,808 GB or more, "
+        "and there are 16; give fewer hidden units\n"
+    )
+
+
+@pytest.mark.parametrize("method", ["init", "scores", "loss_and_grads"])
+def test_memory_that_runs_out_is_a_sentence(call, monkeypatch, method):
+    def fail(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(Network, method, fail)
+    status, _, err = call("train")
+    assert status == 2
+    assert err == (
+        "lrcore train: does not fit in memory; give fewer hidden units with --hidden, or fewer "
+        "rows\n"
+    )
+
+
+def test_the_largest_seed_is_one(train):
+    assert train(*SHORT, "--seed", 2**32 - 1)["seed"] == 2**32 - 1
 
 
 def test_no_command_and_help(call):

@@ -22,6 +22,7 @@ ROOM = f32(10)
 
 PARAMS = [
     ([], ValueError, "AdamW: params must hold at least one array, got none"),
+    ([{"params": f32(2)}, {"param": f32(2)}], ValueError, 'params[1] must be a dict with the key "params"'),
     ([{"params": f32(2)}, {"params": []}], ValueError, "AdamW: params[1] must hold at least one array"),
     ({}, ValueError, "AdamW: params must hold at least one array, got none"),
     ({"w": [1.0]}, TypeError, 'params["w"][0] must be a NumPy array, got float'),
@@ -48,11 +49,13 @@ OPTIONS = [
     (lrcore.AdamW, {"eps": -1}, ValueError, "AdamW: eps must be in [0, inf), got -1"),
     (lrcore.AdamW, {"amsgrad": 1}, TypeError, "AdamW: amsgrad must be True or False, got 1"),
     (lrcore.AdamW, {"maximize": "no"}, TypeError, "AdamW: maximize must be True or False, got 'no'"),
-    (lrcore.AdamW, {"momentum": 0.9}, TypeError, "unexpected keyword argument 'momentum'"),
+    (lrcore.AdamW, {"momentum": 0.9}, TypeError, "AdamW: there is no option 'momentum'; there are ['amsgrad'"),
     (lrcore.AdamW, {"clip_norm": 0}, ValueError, "AdamW: clip_norm must be in (0, inf), got 0"),
     (lrcore.AdamW, {"clip_value": -1.0}, ValueError, "AdamW: clip_value must be in (0, inf), got -1.0"),
     (lrcore.AdamW, {"nonfinite": "warn"}, ValueError, "AdamW: nonfinite must be one of"),
     (lrcore.AdamW, {"backend": "cuda"}, ValueError, 'AdamW: backend must be "c" or "numpy", got \'cuda\''),
+    (lrcore.AdamW, {"backend": np.ones(2)}, ValueError, 'AdamW: backend must be "c" or "numpy"'),
+    (lrcore.AdamW, {"nonfinite": np.ones(2)}, ValueError, "AdamW: nonfinite must be one of"),
     (lrcore.SGD, {"nesterov": True}, ValueError, "SGD: nesterov must go with momentum > 0 and dampening 0"),
     (lrcore.RMSprop, {"alpha": 1.5}, ValueError, "RMSprop: alpha must be in [0, 1), got 1.5"),
 ]  # fmt: skip
@@ -60,6 +63,7 @@ OPTIONS = [
 GOOD = {"w": f32(2, 3), "layers": [f32(4), f32()]}
 
 GRADS = [
+    ({**GOOD, "w": np.ma.masked_array(f32(2, 3), mask=True)}, TypeError, "without a mask"),
     (f32(2, 3), TypeError, "grads: must be a dict with the keys of the parameters, got ndarray"),
     ({"w": f32(2, 3)}, ValueError, "grads: must have the key 'layers'"),
     ({**GOOD, "x": f32(1)}, ValueError, "got also ['x']"),
@@ -203,8 +207,10 @@ def test_functional_checks_too():
     p, g = f32(3), f32(3)
     state = functional.init("adamw", p)
     cases = [
-        (lambda: functional.adamw(p, g, state, t=0), "t must be an integer >= 1, got 0"),
-        (lambda: functional.adamw(p, g, state[:1], t=1), "state must be 2 arrays"),
+        (lambda: functional.adamw(p, g, state, t=0), "t must be an integer in [1, 2**53], got 0"),
+        (lambda: functional.adamw(p, g, state, t=2**70), "t must be an integer in [1,"),
+        (lambda: functional.adamw(p, g, None, t=1), "state must be a tuple of 2 arrays"),
+        (lambda: functional.adamw(p, g, state[:1], t=1), "state must be a tuple of 2 arrays"),
         (lambda: functional.adamw(p, g, (f32(3), f32(4)), t=1), "state v must be a float32 array of shape (3,)"),
         (lambda: functional.adamw(p, g, state, t=1, lr=-1), "AdamW: lr must be in [0, inf)"),
         (lambda: functional.adamw(p, g, state, t=1, rate=1), "'rate' must be one of"),
@@ -228,3 +234,46 @@ def test_unknown_instruction_set(name):
 def test_thread_counts(n):
     with pytest.raises(ValueError, match="set_num_threads: n must be an integer >= 1"):
         lrcore.set_num_threads(n)
+
+
+def test_the_base_class_is_not_a_rule():
+    with pytest.raises(TypeError, match=r"make one of lrcore\.optimizers"):
+        lrcore.Optimizer(f32(3), {})
+
+
+def test_a_class_without_a_row_is_named_when_it_is_made():
+    with pytest.raises(TypeError, match=r"rules\.def has no row nosuchrule"):
+        type("NoSuchRule", (lrcore.Optimizer,), {})
+
+
+def test_assigning_several_is_all_or_nothing():
+    opt = lrcore.SGD(f32(3), lr=0.5)
+    with pytest.raises(ValueError, match="momentum must be in"):
+        opt.param_groups[0].update(lr=3.0, momentum=-1)
+    assert opt.lr == 0.5
+    opt.param_groups[0].update(lr=3.0, momentum=0.9)
+    assert opt.lr == 3.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", ["plain", "strided", "half"])
+def test_a_non_finite_element_is_found_wherever_it_is(dtype, layout):
+    n = 2 * 8192 + 7
+    p = np.ones(n, dtype)
+    opt = lrcore.SGD(p, lr=1.0, nonfinite="skip")
+    for isa in lrcore.isas():
+        lrcore.set_isa(isa)
+        for place in (0, 1, 15, 16, 1023, 1024, 1025, 8191, 8192, 2 * 8192, n - 1):
+            g = np.ones(n, "float16" if layout == "half" else dtype)
+            g[place] = np.nan if place % 2 else -np.inf
+            if layout == "strided":
+                g = np.repeat(g, 2)[::2]
+            assert not opt.step(g), (isa, place)
+    assert (p == 1).all()
+
+
+def test_neighbours_in_one_buffer_are_no_overlap():
+    room = np.zeros(20)
+    opt = lrcore.SGD([room[10:], room[:10]], lr=1.0)
+    opt.step([np.ones(10), np.full(10, 2.0)])
+    assert_array_equal(room, [-2.0] * 10 + [-1.0] * 10)

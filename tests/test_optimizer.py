@@ -246,15 +246,21 @@ def test_loading_refuses_what_does_not_fit_and_changes_nothing():
     bad = [
         (lambda s: s.update(rule="sgd"), "rule must be 'adam', got 'sgd'"),
         (lambda s: s.pop("t"), "state must be a dict with the keys"),
-        (lambda s: s.update(t=-1), "t must be an integer >= 0, got -1"),
-        (lambda s: s["param_groups"].append({}), "param_groups must be 1, got 2"),
+        (lambda s: s.update(t=-1), "t must be an integer in [0, 2**53], got -1"),
+        (lambda s: s.update(t=2**70), "t must be an integer in [0, 2**53]"),
+        (lambda s: s.update(param_groups=None), "param_groups must be a list of 1, got NoneType"),
+        (lambda s: s.update(rule=np.ones(2)), "rule must be 'adam'"),
+        (lambda s: s["param_groups"][0].update(lr={"a": 1}), "param_groups[0]['lr']: "),
+        (lambda s: s["param_groups"][0]["params"].update(w=3), "must be a dict with the keys"),
+        (lambda s: entry(s).update(t=2**70), "must be an integer in [0, 2**53]"),
+        (lambda s: s["param_groups"].append({}), "param_groups must be a list of 1, got 2"),
         (lambda s: s["param_groups"][0].pop("lr"), "param_groups[0] must be a dict with the keys"),
         (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be in [0, inf), got -1.0"),
         (lambda s: s["param_groups"][0].update(amsgrad=True), "['vmax'"),
         (lambda s: entry(s).update(m=np.zeros(4, np.float32)), "must be a float32 array of shape (3,)"),
         (lambda s: entry(s).update(m=np.zeros(3)), "got float64 of shape (3,)"),
-        (lambda s: entry(s).update(t="1"), "must be an integer >= 0, got '1'"),
-        (lambda s: entry(s).pop("v"), "must be a dict with the keys ['m', 'v'], got ['m']"),
+        (lambda s: entry(s).update(t="1"), "must be an integer in [0, 2**53], got '1'"),
+        (lambda s: entry(s).pop("v"), "must be a dict with the keys ['m', 't', 'v'], got ['m', 't']"),
         (lambda s: s["param_groups"][0]["params"].update(x={}), "must be a dict with the keys ['w']"),
         (lambda s: s.update(nonfinite="?"), "nonfinite must be one of"),
     ]  # fmt: skip
@@ -361,3 +367,100 @@ def test_a_schedules_function_cannot_change_the_optimizer(backend):
         assert opt.t == 0
     changes.clear()
     assert opt.step(np.ones(3))
+
+
+def test_what_happens_to_the_containers_does_not_matter():
+    """An optimizer goes on with the arrays it was given."""
+    w, b = np.ones(3), np.ones(4)
+    params = {"w": w, "b": b}
+    opt = lrcore.Adam(params, lr=0.1)
+    opt.step({"w": np.ones(3), "b": np.ones(4)})
+    params["w"] = np.zeros(4_000_000)
+    params["x"] = np.zeros(2)
+    opt.param_groups[0]["amsgrad"] = True
+    opt.add_param_group({"params": np.ones(2)})
+    other = pickle.loads(pickle.dumps(copy.deepcopy(opt)))
+    grads = [{"w": np.ones(3), "b": np.ones(4)}, np.ones(2)]
+    before = w.copy()
+    opt.step(grads)
+    other.step(grads)
+    assert (w < before).all()
+    assert_array_equal(other._layout.leaves[0].array, w)
+    assert (params["w"] == 0).all()
+
+
+def test_an_array_that_is_reshaped_in_place_is_safe():
+    w = np.zeros(2**12, np.float32)
+    opt = lrcore.SGD(w, lr=1.0)
+    with np.errstate(all="ignore"):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            w.shape = (2,) * 12
+    assert opt.step(np.ones(2**12, np.float32))
+    assert (w == -1).all()
+    with pytest.raises(ValueError, match="must keep the shape, dtype and order"):
+        opt.param_groups[0]["momentum"] = 0.9
+    assert opt.step(np.ones(2**12, np.float32))
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+@pytest.mark.parametrize(
+    ("rule", "name", "on", "off"),
+    [
+        (lrcore.Adam, "amsgrad", True, False),
+        (lrcore.RMSprop, "centered", True, False),
+        (lrcore.RMSprop, "momentum", 0.9, 0.0),
+        (lrcore.SGD, "momentum", 0.9, 0.0),
+    ],
+)
+def test_switching_off_a_state_switches_it_off(rule, name, on, off, backend):
+    """From then on as if it had never been on, but for where it got to."""
+    p, q = np.ones(3), np.ones(3)
+    a, b = (rule(x, lr=0.1, **{name: on}, backend=backend) for x in (p, q))
+    for opt in (a, b):
+        opt.step(np.array([1.0, -2.0, 3.0]))
+    a.param_groups[0][name] = off
+    saved = a.state_dict()
+    a.load_state_dict(saved)
+    fresh = rule(q, lr=0.1, **{name: off}, backend=backend)
+    kept = {k: v for k, v in b.state[""].items() if k in fresh.state[""]}
+    state = fresh.state_dict()
+    state["t"] = state["param_groups"][0]["params"][""]["t"] = 1
+    state["param_groups"][0]["params"][""].update(kept)
+    fresh.load_state_dict(state)
+    assert set(a.state[""]) == set(fresh.state[""])
+    for _ in range(3):
+        a.step(np.array([0.1, 0.2, -0.3]))
+        fresh.step(np.array([0.1, 0.2, -0.3]))
+    assert_array_equal(p, q)
+
+
+def test_errors_of_a_refused_step_are_not_raised_later():
+    broken = [True]
+
+    def f(t):
+        if broken[0]:
+            raise ZeroDivisionError
+        return 0.1
+
+    opt = lrcore.SGD(np.ones(3), lr=schedules.Lambda(f), weight_decay=0.5 * schedules.Lambda(f))
+    with pytest.raises(ZeroDivisionError):
+        opt.step(np.ones(3))
+    broken[0] = False
+    assert opt.step(np.ones(3))
+
+
+def test_mappings_that_are_no_dict():
+    from types import MappingProxyType
+
+    w = np.zeros(3)
+    opt = lrcore.SGD(MappingProxyType({"w": w}), lr=1.0)
+    assert opt.step(MappingProxyType({"w": np.ones(3)}))
+    assert_array_equal(w, -1.0)
+
+
+def test_a_shallow_copy_is_refused():
+    with pytest.raises(TypeError, match=r"use copy\.deepcopy"):
+        copy.copy(lrcore.SGD(np.ones(3)))

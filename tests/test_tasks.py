@@ -297,6 +297,28 @@ def test_other_separators_and_a_byte_order_mark(tmp_path):
     assert task.train.x.shape == (32, 1)
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"], ids=["CR", "CRLF"])
+def test_any_line_end_will_do(tmp_path, end):
+    text = "x,t,y\n" + rows(40, lambda i: f'{i},"{"ab"[i % 2]}",{i}.5')
+    plain = table.load(write(tmp_path, text), "y")
+    task = table.load(write(tmp_path, text.replace("\n", end), "other.csv"), "y")
+    assert task.notes == plain.notes
+    np.testing.assert_array_equal(task.train.x, plain.train.x)
+    np.testing.assert_array_equal(task.train.y, plain.train.y)
+
+
+def test_a_column_of_infinities_is_not_called_empty(tmp_path):
+    text = "x,z,void,y\n" + rows(40, lambda i: f"{i},{'-inf' if i % 2 else 'inf'},,{i}.5")
+    task = table.load(write(tmp_path, text), "y")
+    assert task.notes[1] == "left out: z (no finite number up to 1e+30), void (empty)"
+
+
+def test_a_network_knows_the_least_memory_it_takes():
+    model = network.Network((64, 5, 3, 10), network.cross_entropy, network.class_scores)
+    count = sum(p.size for p in model.init(np.random.default_rng(0)).values())
+    assert model.least_bytes(100) == 2 * 4 * (count + 100 * (5 + 3))
+
+
 def test_many_rows_get_a_hidden_layer(tmp_path):
     assert decided(tmp_path, lambda i: i + 0.5).model.sizes == (1, 1)
     assert decided(tmp_path, lambda i: i + 0.5, n=2000).model.sizes == (1, 64, 1)
@@ -325,6 +347,10 @@ GOOD = rows(30, lambda i: f"{i},{i}.5")
         ("x,y\n" + rows(30, lambda i: f"{i},3"), "'y' is 3 in every row"),
         ("x,y\n" + rows(30, lambda i: f"{i},t{i}"), "'y' has 30 different values in 30 rows, too"),
         ("x,y\n" + rows(30, lambda i: f"t{i},{i}.5"), "no column to learn from: left out: x (30 d"),
+        ("x,y\n" + rows(30, lambda i: f"{i},inf"), "there are 0; 30 hold no finite number up to"),
+        ("z,y\n" + rows(30, lambda i: f"inf,{i}.5"), "left out: z (no finite number up to 1e+30)"),
+        ("x,y\n1,2\r3\n", "line 3 has 1 fields, but the header has 2"),
+        ("x,y\r1,\xe9".encode("latin-1"), "line 2 is not UTF-8 text"),
         (b"x,y\n\x00\x01", "is not a text file; save the table as CSV"),
         ("x,y\n1,\xe9".encode("latin-1"), "line 2 is not UTF-8 text"),
     ],

@@ -61,4 +61,4 @@ static void measure(size_t n, const real *restrict p, const real *restrict g, co
     factors[1] = (factors_t){u, u};
 }
 
-KERNEL = {constants, update, measure};
+KERNEL_WITH_SUMS(constants, update, measure);

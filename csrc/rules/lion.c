@@ -34,4 +34,4 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
     }
 }
 
-KERNEL = {constants, update, NULL};
+KERNEL(constants, update);

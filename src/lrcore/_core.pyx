@@ -12,6 +12,8 @@ from libc.string cimport memset
 
 from lrcore cimport *
 
+from collections.abc import Mapping
+
 import numpy as np
 
 cnp.import_array()
@@ -123,19 +125,19 @@ cdef class Curve:
         PyMem_Free(self.numbers)
         PyMem_Free(self.children)
 
-    def raise_pending(self):
-        """Raise what a callback raised during the evaluation just made."""
+    def take_error(self):
+        """What a callback raised in the evaluation just made, or None; forgotten by asking."""
         cdef Curve part
         error, self._error = self._error, None
-        if error is not None:
-            raise error
         for part in self.parts:
-            part.raise_pending()
+            inner = part.take_error()
+            error = inner if error is None else error
+        return error
 
     def at(self, int64_t t):
         cdef double value = lrc_schedule_at(&self.c, t)
-        if value != value:
-            self.raise_pending()
+        if value != value and (error := self.take_error()) is not None:
+            raise error
         return value
 
     def values(self, cnp.ndarray t not None):
@@ -143,7 +145,8 @@ cdef class Curve:
         cdef cnp.ndarray out = np.empty((<object>t).shape, np.float64)
         lrc_schedule_values(&self.c, cnp.PyArray_SIZE(t), <const int64_t *>cnp.PyArray_DATA(t),
                             <double *>cnp.PyArray_DATA(out))
-        self.raise_pending()
+        if (error := self.take_error()) is not None:
+            raise error
         return out
 
 
@@ -225,7 +228,9 @@ cdef class Plan:
         cdef Py_ssize_t i, j, dims = 0
         cdef cnp.ndarray p
         self.n, self.n_groups = len(params), n_groups
-        self.params, self.states, self.labels, self.tree = params, states, labels, tree
+        # Views of our own: what is done to the caller's array objects changes nothing here.
+        self.params = params = [p.view(np.ndarray) for p in params]
+        self.states, self.labels, self.tree = states, labels, tree
         self.held, self.curves, self.checked = [], {}, []
         for p in params:
             dims += cnp.PyArray_NDIM(p)
@@ -320,13 +325,13 @@ cdef class Plan:
         if not self.curves:
             return 0
         lrc_refresh(self.plan)
+        errors = [curve.take_error() for curve, *_ in self.curves.values()]
+        for error in errors:
+            if error is not None:
+                raise error
         for (group, slot), (curve, interval, who, name) in self.curves.items():
-            curve.raise_pending()
             interval.check(f"{who} at update {self.plan.t}", name, self._value(group, slot))
         return 0
-
-    def refresh(self):
-        self._refresh()
 
     def hypers(self, int group):
         """h of a group, as the last refresh left it."""
@@ -356,7 +361,7 @@ cdef class Plan:
                 else:
                     self._match((<tuple>children)[i], grads[i])
             return 0
-        if not isinstance(grads, dict):
+        if not isinstance(grads, (dict, Mapping)):
             raise TypeError(f"{label}: must be a dict with the keys of the parameters, "
                             f"got {type(grads).__name__}")
         for i in range(len(<tuple>children)):
@@ -382,6 +387,8 @@ cdef class Plan:
         if not cnp.PyArray_Check(grad):
             grad = self._as_array(i, grad)
         g = grad
+        if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
+            raise TypeError(f"grads{self.labels[i]}: must be an array without a mask; fill it first")
         number = _dtype(g)
         if number < 0:
             raise TypeError(f"grads{self.labels[i]}: dtype must be float32, float64 or float16, "

@@ -18,14 +18,19 @@ LINE = 64  # bytes of a cache line
 STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for the same cache sets
 
 
-def check_params(who: str, leaves: list[Leaf]) -> None:
+def check_params(who: str, leaves: list[Leaf], labels: list[str]) -> None:
     """Refuse arrays that cannot be updated in place, by name."""
-    for leaf in leaves:
+    for leaf, label in zip(leaves, labels, strict=True):
         problem = _problem(leaf.array)
         if problem:
             kind, text = problem
-            raise kind(f"{who}: params{leaf.label} must be {text}")
-    _check_distinct(who, leaves)
+            raise kind(f"{who}: params{label} must be {text}")
+        if leaf.form != leaf.now():
+            raise ValueError(
+                f"{who}: params{label} must keep the shape, dtype and order it was given with, "
+                f"{leaf.form}, got {leaf.now()}"
+            )
+    _check_distinct(who, leaves, labels)
 
 
 def _problem(a: Any) -> tuple[type[Exception], str] | None:
@@ -44,13 +49,13 @@ def _problem(a: Any) -> tuple[type[Exception], str] | None:
     return None
 
 
-def _check_distinct(who: str, leaves: list[Leaf]) -> None:
+def _check_distinct(who: str, leaves: list[Leaf], labels: list[str]) -> None:
     paths: dict[tuple[int, str], str] = {}
-    for leaf in leaves:
-        other = paths.setdefault((leaf.group, leaf.path), leaf.label)
-        if other is not leaf.label:
+    for leaf, label in zip(leaves, labels, strict=True):
+        other = paths.setdefault((leaf.group, leaf.path), label)
+        if other is not label:
             raise ValueError(
-                f"{who}: params{leaf.label} and params{other} must have different paths, "
+                f"{who}: params{label} and params{other} must have different paths, "
                 f"got {leaf.path!r} for both"
             )
     spans = sorted(
@@ -60,23 +65,25 @@ def _check_distinct(who: str, leaves: list[Leaf]) -> None:
     )
     for (low, size, i), (next_low, next_size, k) in pairwise(spans):
         if low + size > next_low:
-            a, b = leaves[min(i, k)], leaves[max(i, k)]
+            a, b = labels[min(i, k)], labels[max(i, k)]
             how = "is the same memory as" if (low, size) == (next_low, next_size) else "overlaps"
             raise ValueError(
-                f"{who}: params{b.label} must have memory of its own, got one that {how} "
-                f"params{a.label}"
+                f"{who}: params{b} must have memory of its own, got one that {how} params{a}"
             )
 
 
 def allocate(
     leaves: list[Leaf], have: list[list[Array | None]], starts: list[list[float | None]]
 ) -> list[list[Array | None]]:
-    """The state arrays of each parameter: those it has, and new ones where it needs more.
+    """The state arrays of each parameter: those it has and still needs, and new ones for the rest.
 
     `starts` says of each array what it begins at, None where there is to be none. New arrays of one
     name and dtype lie in one slab.
     """
-    out = [list(arrays) or [None] * len(start) for arrays, start in zip(have, starts, strict=True)]
+    out = [
+        [None if start is None else a for a, start in zip(arrays, row, strict=True)]
+        for arrays, row in zip(have, starts, strict=True)
+    ]
     wanted: dict[tuple[int, np.dtype[Any]], list[int]] = {}
     for i, leaf in enumerate(leaves):
         for j, start in enumerate(starts[i]):

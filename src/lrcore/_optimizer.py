@@ -7,15 +7,19 @@ domains) and from the row in ``rules.def`` (state arrays, order of the hyper-par
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
 
 from numpy.typing import NDArray
 
 from . import _core, _memory
 from ._hyper import DOMAINS, POSITIVE, RULES, Number, check, slots
 from ._schedule import Schedule
-from ._tree import Leaf, flatten
+from ._tree import Leaf, flatten, labelled
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Optimizer", "Options", "ParamGroup"]
 
@@ -41,16 +45,23 @@ class ParamGroup(MutableMapping[str, Any]):
     ``clip_value`` to their values. ``"params"`` cannot be assigned, nothing can be deleted.
     """
 
-    def __init__(self, owner: Optimizer, index: int, values: dict[str, Any]) -> None:
+    def __init__(self, owner: Optimizer, index: int) -> None:
         self._owner = owner
         self._index = index
-        self._values = values
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self._owner._layout.groups[self._index]
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._owner._assign(self._index, {name: value})
+
+    def update(self, *args: Any, **changes: Any) -> None:
+        """Assign several at once: all of them, or none where one is refused."""
+        self._owner._assign(self._index, dict(*args, **changes))
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"param_groups[{self._index}]: {name!r} cannot be deleted")
@@ -63,6 +74,23 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr({k: v for k, v in self._values.items() if k != "params"})
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What an optimizer works on; replaced as a whole, so that nothing is ever half changed.
+
+    ``leaves`` are the arrays as they were found when their group was made: whatever happens to the
+    containers they came in, an optimizer goes on with these.
+    """
+
+    groups: list[dict[str, Any]]
+    leaves: list[Leaf]
+    trees: list[Any]
+    states: list[list[Array | None]]
+    grouped: bool
+    clip_norm: Any
+    nonfinite: str
 
 
 class Optimizer:
@@ -89,13 +117,15 @@ class Optimizer:
         "numpy" computes the same bits with `lrcore.reference`, slowly.
     """
 
-    rule: ClassVar[str]
+    rule: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         rule = cls.__name__.lower()
         if rule in RULES:
             cls.rule = rule
+        elif not cls.rule:
+            raise TypeError(f"csrc/rules.def has no row {rule} for the class {cls.__name__}")
 
     def __init__(
         self,
@@ -107,21 +137,27 @@ class Optimizer:
         clip_value: Number | None = None,
         nonfinite: Literal["raise", "skip", "ignore"] = "raise",
         backend: Literal["c", "numpy"] = "c",
+        **unknown: Any,
     ) -> None:
-        if backend not in ("c", "numpy"):
-            who = type(self).__name__
+        who = type(self).__name__
+        self._defaults = {**hypers, "maximize": maximize, "clip_value": clip_value}
+        if not self.rule:
+            raise TypeError("Optimizer is what all rules share; make one of lrcore.optimizers")
+        for name in unknown:
+            known = [*self._defaults, "clip_norm", "nonfinite", "backend"]
+            raise TypeError(f"{who}: there is no option {name!r}; there are {sorted(known)}")
+        if not isinstance(backend, str) or backend not in ("c", "numpy"):
             raise ValueError(f'{who}: backend must be "c" or "numpy", got {backend!r}')
         self._backend = backend
-        self._clip_norm, self._nonfinite = self._checked_options(clip_norm, nonfinite)
-        self._defaults = {**hypers, "maximize": maximize, "clip_value": clip_value}
-        self._grouped = _is_groups(params)
-        self._groups: list[ParamGroup] = []
-        self._states: list[list[Array | None]] = []
-        self._t = 0
-        self._ages: list[int] = []
-        self._plan: _core.Plan
-        groups = params if self._grouped else [{"params": params}]
-        self._add([self._new_group(g, i) for i, g in enumerate(groups)])
+        options = self._checked_options(clip_norm, nonfinite)
+        grouped = _is_groups(who, params)
+        groups = [
+            self._new_group(g, i) for i, g in enumerate(params if grouped else [{"params": params}])
+        ]
+        layout = _Layout([], [], [], [], grouped, *options)
+        for group in groups:
+            layout = self._with_group(layout, group)
+        self._publish(*self._planned(layout, 0, []))
 
     # ------------------------------------------------------------------------- groups
 
@@ -132,11 +168,11 @@ class Optimizer:
                 f"{type(self).__name__}: params[{index}] has the unknown option {unknown[0]!r}; "
                 f"there are {sorted(self._defaults)}"
             )
-        return self.check({**self._defaults, **given})
+        return self._checked({**self._defaults, **given})
 
     @classmethod
-    def check(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of a group by name, each inside its domain; or raise."""
+    def _checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a group by name, each inside its domain."""
         who, columns = cls.__name__, RULES[cls.rule][2]
         out: dict[str, Any] = {}
         for name, value in values.items():
@@ -156,7 +192,7 @@ class Optimizer:
 
     def _checked_options(self, clip_norm: Any, nonfinite: Any) -> tuple[Any, str]:
         who = type(self).__name__
-        if nonfinite not in NONFINITE:
+        if not isinstance(nonfinite, str) or nonfinite not in NONFINITE:
             raise ValueError(f"{who}: nonfinite must be one of {NONFINITE}, got {nonfinite!r}")
         if clip_norm is not None:
             clip_norm = check(who, "clip_norm", "clip_norm", clip_norm)
@@ -167,21 +203,26 @@ class Optimizer:
         """Refuse values that are fine one by one but not together; a rule may say which."""
 
     def _assign(self, index: int, changes: Mapping[str, Any]) -> None:
-        group = self._groups[index]
         for name in changes:
             if name not in self._defaults:
                 raise KeyError(
                     f"param_groups[{index}]: {name!r} cannot be set; there are "
                     f"{sorted(self._defaults)}"
                 )
-        values = self.check({**group._values, **changes})
         with self._plan:
-            group._values = values
-            self._t, self._ages = self._plan.t, self._plan.ages
-            if self._missing_states():
-                self._build()
+            old = self._layout.groups[index]
+            new = self._checked({**old, **changes})
+            switched = [a is None for a in self._starts(old)] != [
+                a is None for a in self._starts(new)
+            ]
+            if switched:
+                groups = list(self._layout.groups)
+                groups[index] = new
+                layout = replace(self._layout, groups=groups)
+                self._publish(*self._planned(layout, self._plan.t, self._plan.ages))
             else:
-                self._send(index)
+                self._send(self._plan, index, new)
+                self._layout.groups[index] = new
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with hyper-parameters of their own.
@@ -199,83 +240,82 @@ class Optimizer:
             raise TypeError(
                 f'{type(self).__name__}: group must be a dict with the key "params", got {group!r}'
             )
-        new = self._new_group(group, len(self._groups))
         with self._plan:
-            self._t, self._ages = self._plan.t, self._plan.ages
-            grouped, self._grouped = self._grouped, True
-            try:
-                self._add([new])
-            except BaseException:
-                self._grouped = grouped
-                raise
-
-    def _add(self, groups: list[dict[str, Any]]) -> None:
-        old = list(self._groups)
-        self._groups = old + [
-            ParamGroup(self, len(old) + i, values) for i, values in enumerate(groups)
-        ]
-        try:
-            self._build()
-        except BaseException:
-            self._groups = old
-            raise
+            new = self._new_group(group, len(self._layout.groups))
+            layout = self._with_group(replace(self._layout, grouped=True), new)
+            self._publish(*self._planned(layout, self._plan.t, self._plan.ages))
 
     # --------------------------------------------------------------------------- plan
 
-    def _build(self) -> None:
-        """Lay out the parameters and their state, and make the plan. Changes nothing on error."""
-        who, trees = type(self).__name__, []
-        leaves: list[Leaf] = []
-        for i, group in enumerate(self._groups):
-            label = f"[{i}]" if self._grouped else ""
-            found, tree = flatten(group["params"], label, start=len(leaves))
-            if not found:
-                raise ValueError(f"{who}: params{label} must hold at least one array, got none")
-            for leaf in found:
-                leaf.group = i
-            leaves += found
-            trees.append(tree)
-        _memory.check_params(who, leaves)
-        states = self._states + [[] for _ in leaves[len(self._states) :]]
-        states = _memory.allocate(
-            leaves, states, [self.starts(self._groups[leaf.group]) for leaf in leaves]
+    def _with_group(self, layout: _Layout, group: dict[str, Any]) -> _Layout:
+        """The layout and one more group, whose arrays are looked at here and never again."""
+        index = len(layout.groups)
+        leaves, tree = flatten(group["params"], index, start=len(layout.leaves))
+        if not leaves:
+            label = f"[{index}]" if layout.grouped else ""
+            raise ValueError(
+                f"{type(self).__name__}: params{label} must hold at least one array, got none"
+            )
+        no_state: list[Array | None] = [None] * len(self._state_names)
+        return replace(
+            layout,
+            groups=[*layout.groups, group],
+            leaves=[*layout.leaves, *leaves],
+            trees=[*layout.trees, tree],
+            states=layout.states + [no_state.copy() for _ in leaves],
         )
-        tree = ("grads", None, tuple(trees)) if self._grouped else trees[0]
+
+    def _planned(self, layout: _Layout, t: int, ages: list[int]) -> tuple[_Layout, _core.Plan]:
+        """The layout with the state it needs, and its plan, ready for a step."""
+        who, leaves = type(self).__name__, layout.leaves
+        labels = [f"[{x.group}]{x.label}" if layout.grouped else x.label for x in leaves]
+        _memory.check_params(who, leaves, labels)
+        starts = [self._starts(layout.groups[leaf.group]) for leaf in leaves]
+        states = _memory.allocate(leaves, layout.states, starts)
+        if layout.grouped:
+            trees = [labelled(tree, f"grads[{i}]") for i, tree in enumerate(layout.trees)]
+            tree: Any = ("grads", None, tuple(trees))
+        else:
+            tree = labelled(layout.trees[0], "grads")
         plan = _core.Plan(
             RULES[self.rule][0],
             [leaf.array for leaf in leaves],
             [leaf.group for leaf in leaves],
             states,
-            [leaf.label for leaf in leaves],
+            labels,
             tree,
-            len(self._groups),
+            len(layout.groups),
         )
-        self._leaves, self._states, self._plan = leaves, states, plan
-        plan.t = self._t
-        plan.ages = self._ages + [0] * (len(leaves) - len(self._ages))
-        plan.set_nonfinite(NONFINITE.index(self._nonfinite))
-        plan.set_clip_norm(_curve(self._clip_norm), POSITIVE, who)
-        for i in range(len(self._groups)):
-            self._send(i)
+        plan.t = t
+        plan.ages = ages + [0] * (len(leaves) - len(ages))
+        plan.set_nonfinite(NONFINITE.index(layout.nonfinite))
+        plan.set_clip_norm(_curve(layout.clip_norm), POSITIVE, who)
+        for i, group in enumerate(layout.groups):
+            self._send(plan, i, group)
+        return replace(layout, states=states), plan
 
-    def _send(self, index: int) -> None:
-        """Tell the plan what a group is updated with."""
+    def _publish(self, layout: _Layout, plan: _core.Plan) -> None:
+        self._layout = layout
+        self._plan = plan
+
+    def _send(self, plan: _core.Plan, index: int, group: Mapping[str, Any]) -> None:
+        """Tell a plan what a group is updated with."""
         who, columns = type(self).__name__, RULES[self.rule][2]
-        for name, value in self._groups[index].items():
+        for name, value in group.items():
             if name == "maximize":
-                self._plan.set_maximize(index, value)
+                plan.set_maximize(index, value)
             elif name == "clip_value":
-                self._plan.set_clip_value(index, _curve(value), POSITIVE, who)
+                plan.set_clip_value(index, _curve(value), POSITIVE, who)
             elif name != "params":
                 for slot, v, label in slots(name, value, columns):
-                    self._plan.set_value(index, slot, _curve(v), DOMAINS[name], who, label)
+                    plan.set_value(index, slot, _curve(v), DOMAINS[name], who, label)
 
     @property
     def _state_names(self) -> tuple[str, ...]:
         return RULES[self.rule][1]
 
     @classmethod
-    def starts(cls, values: Mapping[str, Any]) -> list[float | None]:
+    def _starts(cls, values: Mapping[str, Any]) -> list[float | None]:
         """What each state array begins at under these values; None where there is no such array."""
         _, states, _, notes, *_ = RULES[cls.rule]
         out: dict[str, float | None] = dict.fromkeys(states, 0.0)
@@ -289,32 +329,20 @@ class Optimizer:
                 out[state] = None
         return list(out.values())
 
-    def _missing_states(self) -> bool:
-        return any(
-            start is not None and array is None
-            for leaf, arrays in zip(self._leaves, self._states, strict=True)
-            for start, array in zip(self.starts(self._groups[leaf.group]), arrays, strict=True)
-        )
-
     def _resume(
         self,
-        groups: list[dict[str, Any]],
-        options: tuple[Any, str],
+        layout: _Layout,
         t: int,
         ages: list[int],
-        arrays: dict[int, dict[str, Array]],
+        arrays: list[dict[str, Array]],
     ) -> None:
         """Take over a state that has been found to fit."""
-        for group, values in zip(self._groups, groups, strict=True):
-            group._values = values
-        self._clip_norm, self._nonfinite = options
-        self._t, self._ages = t, ages
-        self._build()
-        for k, entry in arrays.items():
-            for name, a in entry.items():
-                target = self._states[k][self._state_names.index(name)]
-                assert target is not None
-                target[...] = a
+        layout, plan = self._planned(layout, t, ages)
+        for state, entry in zip(layout.states, arrays, strict=True):
+            for target, name in zip(state, self._state_names, strict=True):
+                if target is not None:
+                    target[...] = entry[name]
+        self._publish(layout, plan)
 
     # --------------------------------------------------------------------------- step
 
@@ -352,41 +380,42 @@ class Optimizer:
         from .reference import step as reference
 
         plan, (_, names, columns, _, decay, _) = self._plan, RULES[self.rule]
-        arrays = plan.collect(grads)
-        plan.refresh()
+        layout, arrays = self._layout, plan.collect(grads)
+        groups = [self._numbers(i, group, columns) for i, group in enumerate(layout.groups)]
+        clip_norm = self._number("clip_norm", "clip_norm", layout.clip_norm or 0.0)
         tensors = []
-        for leaf, g, state, age in zip(self._leaves, arrays, self._states, plan.ages, strict=True):
-            group = self._groups[leaf.group]
-            h = {}
-            for name, value in group.items():
-                if name not in ("params", "maximize", "clip_value"):
-                    for slot, v, _ in slots(name, value, columns):
-                        h[columns[slot]] = float(_reference_value(v, plan.t))
-            tensors.append(
-                reference.Tensor(
-                    leaf.array,
-                    g,
-                    SimpleNamespace(**dict(zip(names, state, strict=True))),
-                    age,
-                    SimpleNamespace(**h),
-                    group["maximize"],
-                    _reference_value(group["clip_value"] or 0.0, plan.t),
-                )
-            )
+        for leaf, g, state, age in zip(
+            layout.leaves, arrays, layout.states, plan.ages, strict=True
+        ):
+            s = SimpleNamespace(**dict(zip(names, state, strict=True)))
+            h, maximize, clip = groups[leaf.group]
+            tensors.append(reference.Tensor(leaf.array, g, s, age, h, maximize, clip))
         with _core.FloatEnvironment():
-            norm, bad = reference.step(
-                self.rule,
-                decay,
-                tensors,
-                _reference_value(self._clip_norm or 0.0, plan.t),
-                self._nonfinite,
-            )
+            norm, bad = reference.step(self.rule, decay, tensors, clip_norm, layout.nonfinite)
         if bad >= 0:
-            if self._nonfinite == "raise":
+            if layout.nonfinite == "raise":
                 plan.raise_nonfinite(bad)
             return False
         plan.advance(norm)
         return True
+
+    def _numbers(
+        self, index: int, group: Mapping[str, Any], columns: tuple[str, ...]
+    ) -> tuple[SimpleNamespace, bool, float]:
+        """The hyper-parameters of a group for this update, schedules evaluated by the reference."""
+        h = SimpleNamespace()
+        for name, value in group.items():
+            if name not in ("params", "maximize", "clip_value"):
+                for slot, v, label in slots(name, value, columns):
+                    setattr(h, columns[slot], self._number(name, label, v))
+        clip_value = self._number("clip_value", "clip_value", group["clip_value"] or 0.0)
+        return h, group["maximize"], clip_value
+
+    def _number(self, name: str, label: str, value: Any) -> float:
+        if not isinstance(value, Schedule):
+            return float(value)
+        number = value.reference(self.t)
+        return float(check(f"{type(self).__name__} at update {self.t}", name, label, number))
 
     @property
     def t(self) -> int:
@@ -396,7 +425,7 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """The learning rate that the next update will use (of the first group)."""
-        value = self._groups[0]["lr"]
+        value = self._layout.groups[0]["lr"]
         return float(value(self.t)) if isinstance(value, Schedule) else float(value)
 
     @property
@@ -405,9 +434,9 @@ class Optimizer:
         return float(self._plan.grad_norm)
 
     @property
-    def param_groups(self) -> list[ParamGroup]:
+    def param_groups(self) -> tuple[ParamGroup, ...]:
         """The groups, live: assigning to ``param_groups[0]["lr"]`` checks and takes effect."""
-        return list(self._groups)
+        return tuple(ParamGroup(self, i) for i in range(len(self._layout.groups)))
 
     @property
     def state(self) -> dict[str, dict[str, Array]]:
@@ -415,16 +444,18 @@ class Optimizer:
 
         With groups, the path starts with the number of the group.
         """
+        layout = self._layout
         return {
-            (f"{leaf.group}.{leaf.path}" if self._grouped else leaf.path): {
+            (f"{leaf.group}.{leaf.path}" if layout.grouped else leaf.path): {
                 name: a for name, a in zip(self._state_names, arrays, strict=True) if a is not None
             }
-            for leaf, arrays in zip(self._leaves, self._states, strict=True)
+            for leaf, arrays in zip(layout.leaves, layout.states, strict=True)
         }
 
     def __repr__(self) -> str:
-        groups = ", ".join(repr(g) for g in self._groups)
-        arrays = f"{len(self._leaves)} array{'s' * (len(self._leaves) != 1)}"
+        groups = ", ".join(repr(g) for g in self.param_groups)
+        count = len(self._layout.leaves)
+        arrays = f"{count} array{'s' * (count != 1)}"
         return f"<{type(self).__name__} of {arrays}, t={self.t}: {groups}>"
 
     # ------------------------------------------------------------------ saving, copying
@@ -456,30 +487,33 @@ class Optimizer:
             _state.load(self, state)
 
     def __getstate__(self) -> dict[str, Any]:
-        self._t, self._ages = self._plan.t, self._plan.ages
-        skipped = ("_plan", "_leaves", "_groups")
-        out = {k: v for k, v in vars(self).items() if k not in skipped}
-        return {**out, "groups": [dict(g) for g in self._groups]}
+        with self._plan:
+            kept = {k: v for k, v in vars(self).items() if k != "_plan"}
+            return {**kept, "t": self._plan.t, "ages": self._plan.ages}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        groups = state.pop("groups")
+        t, ages = state.pop("t"), state.pop("ages")
         vars(self).update(state)
-        self._groups = [ParamGroup(self, i, values) for i, values in enumerate(groups)]
-        self._build()
+        self._publish(*self._planned(self._layout, t, ages))
+
+    def __copy__(self) -> Self:
+        raise TypeError(
+            f"{type(self).__name__}: a shallow copy would share parameters and state, but count by "
+            "itself; use copy.deepcopy"
+        )
 
 
-def _is_groups(params: Any) -> bool:
-    return (
-        isinstance(params, (list, tuple))
-        and len(params) > 0
-        and all(isinstance(g, Mapping) and "params" in g for g in params)
-    )
+def _is_groups(who: str, params: Any) -> bool:
+    if not isinstance(params, (list, tuple)) or not params:
+        return False
+    named = [isinstance(g, Mapping) and "params" in g for g in params]
+    if any(named) and not all(named):
+        raise ValueError(
+            f'{who}: params[{named.index(False)}] must be a dict with the key "params" like the '
+            f"other groups, got {params[named.index(False)]!r:.60}"
+        )
+    return all(named)
 
 
 def _curve(value: Any) -> Any:
     return value._curve if isinstance(value, Schedule) else value
-
-
-def _reference_value(value: Any, t: int) -> float:
-    """A number, or a schedule's value by the reference."""
-    return value.reference(t) if isinstance(value, Schedule) else float(value)

@@ -130,7 +130,8 @@ def _arrays(dtype: str, wild: bool, seed: int) -> tuple[Array, ...]:
     out = []
     for i, n in enumerate(SIZES):
         room = np.zeros(n + 16, dtype)
-        room[i % 16 : i % 16 + n] = numbers(rng, n, dtype, wild)
+        if n != (33 if seed == 1 else 64):  # one parameter and one gradient are nothing but zeros
+            room[i % 16 : i % 16 + n] = numbers(rng, n, dtype, wild)
         room.flags.writeable = False
         out.append(room[i % 16 : i % 16 + n])
     return tuple(out)

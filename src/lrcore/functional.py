@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _memory, optimizers
+from ._domain import Interval
 from ._hyper import DOMAINS, RULES, slots
 from ._optimizer import Optimizer
 from ._schedule import Schedule
@@ -37,24 +38,31 @@ _CLASSES: dict[str, type[Optimizer]] = {
     name.lower(): getattr(optimizers, name) for name in optimizers.__all__
 }
 
+T = Interval(1, 2**53, integer=True)
+
 __all__ = ["init", *sorted(_CLASSES)]
+
+
+@cache
+def _defaults(rule: str) -> dict[str, Any]:
+    known = inspect.signature(_CLASSES[rule]).parameters
+    return {k: p.default for k, p in known.items() if p.default is not p.empty}
 
 
 def _values(rule: str, hyper: dict[str, Any]) -> dict[str, Any]:
     """The hyper-parameters of a call, defaults filled in, each inside its domain."""
     if rule not in _CLASSES:
         raise ValueError(f"functional: rule must be one of {sorted(_CLASSES)}, got {rule!r}")
-    cls = _CLASSES[rule]
-    known = inspect.signature(cls).parameters
-    defaults = {k: p.default for k, p in known.items() if p.default is not p.empty}
+    defaults = _defaults(rule)
     for name, value in hyper.items():
         if name not in defaults:
             raise TypeError(f"{rule}: {name!r} must be one of {sorted(defaults)}")
-        if any(isinstance(v, Schedule) for v in np.atleast_1d(np.array(value, object))):
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(v, Schedule) for v in parts):
             raise TypeError(
                 f"{rule}: {name} must be a number, got a schedule; call it with t first"
             )
-    return cls.check({**defaults, **hyper})
+    return _CLASSES[rule]._checked({**defaults, **hyper})
 
 
 def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
@@ -76,8 +84,10 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     """
     values = _values(rule, hyper)
     leaf = Leaf(p, "", "")
-    _memory.check_params(rule, [leaf])
-    (arrays,) = _memory.allocate([leaf], [[]], [_CLASSES[rule].starts(values)])
+    _memory.check_params(rule, [leaf], [""])
+    (arrays,) = _memory.allocate(
+        [leaf], [[None] * len(RULES[rule][1])], [_CLASSES[rule]._starts(values)]
+    )
     return tuple(a for a in arrays if a is not None)
 
 
@@ -85,17 +95,17 @@ def _apply(
     rule: str, p: Array, g: Array, state: Sequence[Array], t: int, hyper: dict[str, Any]
 ) -> None:
     values = _values(rule, hyper)
-    if not isinstance(t, (int, np.integer)) or isinstance(t, bool) or t < 1:
-        raise ValueError(f"{rule}: t must be an integer >= 1, got {t!r}")
+    T.check(rule, "t", t)
     cls = _CLASSES[rule]
-    starts = cls.starts(values)
+    starts = cls._starts(values)
     names = [n for n, s in zip(RULES[rule][1], starts, strict=True) if s is not None]
-    if len(state) != len(names):
-        raise ValueError(f"{rule}: state must be {len(names)} arrays {names}, got {len(state)}")
+    if not isinstance(state, (list, tuple)) or len(state) != len(names):
+        got = len(state) if isinstance(state, (list, tuple)) else type(state).__name__
+        raise ValueError(f"{rule}: state must be a tuple of {len(names)} arrays {names}, got {got}")
     leaves = [Leaf(p, "p", "")] + [
         Leaf(a, name, f" state {name}") for a, name in zip(state, names, strict=True)
     ]
-    _memory.check_params(rule, leaves)
+    _memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
     for leaf in leaves[1:]:
         if leaf.array.shape != p.shape or leaf.array.dtype != p.dtype:
             raise ValueError(
@@ -124,6 +134,11 @@ def _function(rule: str) -> Callable[..., None]:
     :class:`lrcore.{_CLASSES[rule].__name__}`.
     """
     return function
+
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Callable[..., None]: ...
 
 
 globals().update({rule: _function(rule) for rule in _CLASSES})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from lrcore.cli._say import Refusal, need
 if TYPE_CHECKING:
     from lrcore.tasks import Run, Task
 
+MAX_SEED = 2**32 - 1  # scikit-learn, which holds rows out, takes no larger one
 DIVERGED = 2.0  # a training loss this many times its first value is not learning
 
 
@@ -56,7 +58,9 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--hidden", type=_count(0), metavar="N", help="hidden units, 0: linear model")
     data.add_argument("--batch-size", type=_count(1), metavar="N", help="rows per update")
-    data.add_argument("--seed", type=_count(0), default=0, metavar="N", help="(default: 0)")
+    data.add_argument(
+        "--seed", type=_count(0, MAX_SEED), default=0, metavar="N", help="(default: 0)"
+    )
 
 
 def add_optimizer_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +86,15 @@ def run(args: argparse.Namespace) -> int:
     """Train, then report."""
     need("rich", "train")
     _check_output(args.output)
+    try:
+        return _train(args)
+    except MemoryError:
+        raise Refusal(
+            "does not fit in memory; give fewer hidden units with --hidden, or fewer rows"
+        ) from None
+
+
+def _train(args: argparse.Namespace) -> int:
     job = make_job(args)
     if not args.json:
         _report.announce(job)
@@ -134,6 +147,7 @@ def make_job(args: argparse.Namespace) -> Job:
         options["weight_decay"] = decay
     if decay and not has_decay:
         raise Refusal(f"{rule.__name__} has no weight decay; leave --weight-decay out")
+    _check_memory(task)
     params = task.init()
     try:
         schedule = _choices.make_schedule(args.schedule, lr, steps=steps, warmup=warmup)
@@ -262,6 +276,29 @@ def _check_output(output: str | None) -> None:
         raise Refusal(f"-o {output}: is a directory")
 
 
+def _check_memory(task: Task) -> None:
+    """Refuse a network that this machine cannot hold, before any of it is made."""
+    from lrcore.tasks._network import Network
+
+    if not isinstance(task.model, Network):
+        return
+    needed, there = task.model.least_bytes(len(task.train.y)), _physical_bytes()
+    if needed > there:
+        hidden = sum(task.model.sizes[1:-1])
+        raise Refusal(
+            f"--hidden {hidden} does not fit in memory: it takes {needed / 1e9:,.0f} GB or more, "
+            f"and there are {there / 1e9:,.0f}; give fewer hidden units"
+        )
+
+
+def _physical_bytes() -> int:
+    """Return the memory of this machine; where it does not say, what can be addressed."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return sys.maxsize
+
+
 def _warmup(text: str, steps: int) -> int:
     """Return a number of updates from ``"200"`` or ``"5%"``."""
     share = text.rstrip("%")
@@ -276,13 +313,17 @@ def _warmup(text: str, steps: int) -> int:
     return warmup
 
 
-def _count(least: int) -> Callable[[str], int]:
-    """Return a converter to int that refuses less than `least`."""
+def _count(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return a converter to int that refuses less than `least` and more than `most`."""
+    span = f"from {least}" if most is None else f"from {least} to {most}"
 
     def convert(text: str) -> int:
-        value = int(text) if text.lstrip("+-").isdigit() else None
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(f"must be an integer from {least}, got {text!r}")
+        try:
+            value = int(text) if text.lstrip("+-").isdecimal() else None
+        except ValueError:  # two signs, or more digits than Python reads
+            value = None
+        if value is None or value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"must be an integer {span}, got {text!r}")
         return value
 
     return convert

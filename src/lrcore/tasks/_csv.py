@@ -64,13 +64,13 @@ def _text(path: Path) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = len(raw[: error.start + 1].splitlines())
         raise DataError(
             f"{path}: line {line} is not UTF-8 text; save the table as CSV in UTF-8"
         ) from None
     if not text.strip():
         raise DataError(f"{path}: is empty; the first line must name the columns")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _check_shape(path: str, text: str, separator: str) -> None:

@@ -74,6 +74,15 @@ class Network:
         """Numbers of the layers, from 1."""
         return range(1, len(self.sizes))
 
+    def least_bytes(self, rows: int) -> int:
+        """Return what training cannot do without when `rows` rows are evaluated at once.
+
+        That is a value and a gradient for every parameter, and every hidden unit's sum and output
+        for every row.
+        """
+        count = sum((self.sizes[i - 1] + 1) * self.sizes[i] for i in self.layers)
+        return 2 * np.dtype(self.dtype).itemsize * (count + rows * sum(self.sizes[1:-1]))
+
     def init(self, rng: np.random.Generator) -> Params:
         """Normal weights, of variance 2/n before a ReLU and 1/n in the last of several layers.
 

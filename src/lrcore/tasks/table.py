@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,7 @@ MAX_CLASSES = 100  # more different texts than this in a target are names, not c
 MAX_INTEGER_CLASSES = 20
 MAX_CATEGORIES = 50  # more different texts than this in a column are left out
 LARGEST = 1e30  # what is larger is taken for missing: its square is no float32
+NO_NUMBER = f"no finite number up to {LARGEST:.0e}"
 MOSTLY = 0.9  # a column of which this share reads as numbers is a column of numbers
 UNNAMED = "Unnamed: "  # what pandas calls a column without a name, most often row numbers
 HIDDEN_FROM_ROWS = 1000  # with fewer rows a linear model generalises better
@@ -91,15 +93,17 @@ def load(
         The table cannot be trained on.
     """
     frame = _csv.read(path)
-    values, gaps = _numbers_if_mostly(_csv.column(frame, target, path))
+    values, gaps = _numbers_if_mostly(_csv.column(frame, target, path), path)
     known = values.notna()
     if known.sum() < MIN_ROWS:
+        beyond = int(frame[target].notna().sum() - known.sum())
+        why = f"; {beyond} hold {NO_NUMBER}" if beyond else ""
         raise DataError(
             f"{path}: at least {MIN_ROWS} rows with a value of {target!r} are needed, "
-            f"there are {known.sum()}"
+            f"there are {known.sum()}{why}"
         )
     goal = _decide_target(values[known], target, kind, path)
-    columns = _sort_columns(frame.loc[known].drop(columns=target))
+    columns = _sort_columns(frame.loc[known].drop(columns=target), path)
     if columns.numbers.empty and columns.texts.empty:
         raise DataError(f"{path}: no column to learn from: {'; '.join(columns.notes)}")
     notes = [goal.why, *columns.notes]
@@ -138,7 +142,7 @@ def _scores_in_units(spread: float, z: Array, y: Array) -> dict[str, float]:
     return {**scores, "rmse": spread * scores["rmse"]}
 
 
-def _numbers_if_mostly(values: pd.Series) -> tuple[pd.Series, int]:
+def _numbers_if_mostly(values: pd.Series, path: str | Path) -> tuple[pd.Series, int]:
     """Read a text column that is nearly all numbers as numbers; count what was not one."""
     import pandas as pd
 
@@ -146,12 +150,23 @@ def _numbers_if_mostly(values: pd.Series) -> tuple[pd.Series, int]:
         return values, 0
     if pd.api.types.is_numeric_dtype(values):
         return values.where(values.abs() < LARGEST), 0
-    numbers = pd.to_numeric(values, errors="coerce")
+    try:
+        numbers = pd.to_numeric(values, errors="coerce")
+    except OverflowError:  # digits alone, which pandas has read as an int of Python
+        row = 1 + next(i for i, value in enumerate(values) if _is_beyond_float(value))
+        raise DataError(
+            f"{path}: {values.name!r} has a number too large for float64, the first in row {row}; "
+            "mend it, or leave the field empty"
+        ) from None
     numbers = numbers.where(numbers.abs() < LARGEST)
     filled = int(values.notna().sum())
     if filled and numbers.notna().sum() >= MOSTLY * filled:
         return numbers, filled - int(numbers.notna().sum())
     return values, 0
+
+
+def _is_beyond_float(value: object) -> bool:
+    return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
 def _decide_target(values: pd.Series, name: str, kind: str, path: str | Path) -> Target:
@@ -189,20 +204,20 @@ def _decide_target(values: pd.Series, name: str, kind: str, path: str | Path) ->
     return Target(guess, codes, len(classes), f"classification: {why}")
 
 
-def _sort_columns(frame: pd.DataFrame) -> Columns:
+def _sort_columns(frame: pd.DataFrame, path: str | Path) -> Columns:
     """Numbers, categories, and what is of no use, with a note on each thing done."""
     import pandas as pd
 
     numbers, texts, dropped, filled = {}, {}, [], []
     for number, name in enumerate(frame.columns, 1):
-        values, junk = _numbers_if_mostly(frame[name])
+        values, junk = _numbers_if_mostly(frame[name], path)
         distinct = values.nunique()
         gaps = int(values.isna().sum())
         is_number = pd.api.types.is_numeric_dtype(values)  # true or false too
         if name.startswith(UNNAMED):
             dropped.append(f"column {number} (no name)")
         elif distinct == 0:
-            dropped.append(f"{name} (empty)")
+            dropped.append(f"{name} ({NO_NUMBER if frame[name].notna().any() else 'empty'})")
         elif distinct == 1 and (is_number or not gaps):
             dropped.append(f"{name} (always the same)")
         elif is_number:
