@@ -63,7 +63,7 @@ OPTIONS = [
 GOOD = {"w": f32(2, 3), "layers": [f32(4), f32()]}
 
 GRADS = [
-    ({**GOOD, "w": np.ma.masked_array(f32(2, 3), mask=True)}, TypeError, "without a mask"),
+    ({**GOOD, "w": np.ma.masked_array(f32(2, 3), mask=True)}, TypeError, "must have no mask"),
     (f32(2, 3), TypeError, "grads: must be a dict with the keys of the parameters, got ndarray"),
     ({"w": f32(2, 3)}, ValueError, "grads: must have the key 'layers'"),
     ({**GOOD, "x": f32(1)}, ValueError, "got also ['x']"),

@@ -484,3 +484,51 @@ print(time.perf_counter() - start)
 """
     least = min(float(python(code)) for _ in range(7))
     assert least < 0.050, f"import lrcore took {least * 1e3:.0f} ms"
+
+
+# --------------------------------------------------------------------------- workers
+
+WORKERS = """
+def others():
+    return [int(t) for t in os.listdir("/proc/self/task") if int(t) != threading.get_native_id()]
+def ticks(task):
+    with open(f"/proc/self/task/{task}/stat") as stat:
+        return sum(int(x) for x in stat.read().rsplit(")", 1)[1].split()[11:13])
+cores = os.sched_getaffinity(0)
+before = set(others())
+lrcore.set_num_threads(2)
+opt, w = optimizer(1, n=4_000_000)
+g = w * np.float32(0.5)
+"""
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="NOT TESTED: reads /proc")
+
+
+@linux
+def test_workers_do_their_part_and_keep_off_the_callers_core():
+    told = script(f"""{WORKERS}
+for _ in range(5):
+    time.sleep(0.05)
+    for _ in range(20):
+        opt.step(g)
+(worker,) = set(others()) - before
+mine = os.sched_getaffinity(worker)
+print(len(cores) == 1 or ticks(worker) > 0, os.sched_getaffinity(0) == cores)
+print(mine <= cores and len(mine) == max(1, len(cores) - 1))
+""")
+    assert told == ["True", "True", "True"]
+
+
+@linux
+@posix
+def test_a_forked_child_has_workers_of_its_own():
+    told = script(f"""{WORKERS}
+opt.step(g)
+child = os.fork()
+if child == 0:
+    alone = len(others())
+    opt.step(g)
+    print(alone, len(others()), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+""")
+    assert told == ["0", "1"]

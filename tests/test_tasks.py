@@ -351,6 +351,7 @@ GOOD = rows(30, lambda i: f"{i},{i}.5")
         ("z,y\n" + rows(30, lambda i: f"inf,{i}.5"), "left out: z (no finite number up to 1e+30)"),
         ("x,y\n1,2\r3\n", "line 3 has 1 fields, but the header has 2"),
         ("x,y\r1,\xe9".encode("latin-1"), "line 2 is not UTF-8 text"),
+        (b"\xef\xbb\xbfx,y\n1,2\n\xe9,3\n", "line 3 is not UTF-8 text"),
         (b"x,y\n\x00\x01", "is not a text file; save the table as CSV"),
         ("x,y\n1,\xe9".encode("latin-1"), "line 2 is not UTF-8 text"),
     ],

@@ -155,7 +155,10 @@ def _limit(rule: str, n: int, **options: Any) -> Case:
 
 def _numpy_backend(n: int) -> Case:
     p, g = _random(n)
-    ours, theirs = optimizers.AdamW(p), optimizers.AdamW(p.copy(), backend="numpy")
+    q = p.copy()
+    ours, theirs = optimizers.AdamW(p), optimizers.AdamW(q, backend="numpy")
+    if not (ours.step(g) and theirs.step(g) and (p == q).all()):
+        raise AssertionError("the NumPy backend does not agree with C")
     return Case("AdamW", n, lambda: ours.step(g), {"NumPy backend": lambda: theirs.step(g)},
                 {"NumPy backend": 15})  # fmt: skip
 

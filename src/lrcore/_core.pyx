@@ -388,7 +388,7 @@ cdef class Plan:
             grad = self._as_array(i, grad)
         g = grad
         if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
-            raise TypeError(f"grads{self.labels[i]}: must be an array without a mask; fill it first")
+            raise TypeError(f"grads{self.labels[i]}: must have no mask; fill the array first")
         number = _dtype(g)
         if number < 0:
             raise TypeError(f"grads{self.labels[i]}: dtype must be float32, float64 or float16, "

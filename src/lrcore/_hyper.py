@@ -59,6 +59,8 @@ def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, An
 
 def check(who: str, domain: str, name: str, value: Any) -> Any:
     """A value inside its domain, as a float, a bool or the schedule it is; or an error."""
+    if domain not in DOMAINS:
+        raise KeyError(f"DOMAINS in _hyper.py says nothing of {domain!r}, which {who} has")
     interval = DOMAINS[domain]
     if interval is None:
         if not isinstance(value, (bool, np.bool_)):

@@ -49,7 +49,8 @@ def chunk_sums(a: NDArray[Any], b: NDArray[Any]) -> list[float]:
     """
     padded = np.zeros(-(-a.size // CHUNK) * CHUNK)
     padded[: a.size] = a.astype(np.float64) * b.astype(np.float64)
-    lanes = np.add.accumulate(padded.reshape(-1, CHUNK // LANES, LANES), axis=1)[:, -1]
+    rows = padded.reshape(-1, CHUNK // LANES, LANES)
+    lanes = 0.0 + np.add.accumulate(rows, axis=1)[:, -1]  # a lane starts at +0
     width = LANES // 2
     while width:
         lanes = lanes[:, :width] + lanes[:, width : 2 * width]

@@ -62,7 +62,7 @@ def _text(path: Path) -> str:
     if b"\0" in raw:
         raise DataError(f"{path}: is not a text file; save the table as CSV")
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = len(raw[: error.start + 1].splitlines())
         raise DataError(
