@@ -153,7 +153,7 @@ def _numbers_if_mostly(values: pd.Series, path: str | Path) -> tuple[pd.Series, 
     try:
         numbers = pd.to_numeric(values, errors="coerce")
     except OverflowError:  # digits alone, which pandas has read as an int of Python
-        row = 1 + next(i for i, value in values.items() if _is_beyond_float(value))
+        row = 1 + int(values.index[values.map(_is_beyond_float).to_numpy(bool)][0])
         raise DataError(
             f"{path}: {values.name!r} has a number too large for float64, the first in row {row}; "
             "mend it, or leave the field empty"
