@@ -24,7 +24,6 @@ typedef struct {
     double scale;      /* sign and clip coefficient; 1: off */
     double clip_value; /* 0: off */
     double coupled;    /* g += coupled p; 0: off */
-    double decoupled;  /* p *= decoupled; 1: off */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;
 

@@ -26,8 +26,8 @@ struct lrc_work {
     int64_t *slot;            /* tensor -> constants */
     int64_t *latest;          /* group x dtype -> constants made last */
     lrc_engines engines;
-    int lr, weight_decay; /* places in h */
-    int square, write;    /* what the norm or roofline sweep is asked for */
+    int coupled;       /* the place of a coupled weight_decay in h; -1: there is none */
+    int square, write; /* what the norm or roofline sweep is asked for */
 };
 
 static int place(int rule, const char *hyper)
@@ -85,8 +85,7 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
                        .groups = groups,
                        .work = w};
     w->n_chunks = n_chunks;
-    w->lr = place(rule, "lr");
-    w->weight_decay = lrc_rules[rule].decay == LRC_INSIDE ? -1 : place(rule, "weight_decay");
+    w->coupled = lrc_rules[rule].decay == LRC_COUPLED ? place(rule, "weight_decay") : -1;
     w->chunks = malloc(c * sizeof *w->chunks);
     w->tasks = malloc(c * sizeof *w->tasks);
     w->sums = malloc(c * LRC_MAX_SUMS * sizeof *w->sums);
@@ -219,13 +218,11 @@ static void set_constants(lrc_plan *plan, const lrc_tensor *x, const double *sum
     const lrc_work *w = plan->work;
     const lrc_group *g = &plan->groups[x->group];
     double clip = plan->clip_norm != 0 ? plan->clip_norm / (plan->grad_norm + 1e-6) : 1;
-    double decay = w->weight_decay >= 0 ? g->h[w->weight_decay] : 0;
-    int coupled = lrc_rules[plan->rule].decay == LRC_COUPLED;
+    double decay = w->coupled >= 0 ? g->h[w->coupled] : 0;
     clip = clip >= 1 ? 1 : clip;
     c->scale = g->maximize ? -clip : clip;
     c->clip_value = g->clip_value;
-    c->coupled = coupled ? decay : 0;
-    c->decoupled = coupled || w->lr < 0 ? 1 : 1 - g->h[w->lr] * decay;
+    c->coupled = decay;
     w->engines[x->dtype]->constants(plan->rule, g->h, x->t + 1, sums, c);
 }
 

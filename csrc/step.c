@@ -127,12 +127,6 @@ static const real *couple(size_t n, const real *g, const real *p, real decay, re
     return out;
 }
 
-static void shrink(size_t n, real *p, real factor)
-{
-    EACH (i, n)
-        p[i] = p[i] * factor;
-}
-
 /* The gradient as the rule sees it: stages 1 to 3 over elements at .. at + n - 1. */
 static const real *gradient(const lrc_tensor *x, int64_t at, size_t n, const lrc_constants *c,
                             real *buf)
@@ -167,8 +161,6 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block(at, end);
         const real *g = gradient(x, at, n, c, buf);
-        if (c->decoupled != 1)
-            shrink(n, p + at, (real)c->decoupled);
         state_at(x, at, s);
         kernels[rule]->update(n, p + at, g, s, c->rule);
     }

@@ -9,7 +9,7 @@
 #include "kernel.h"
 
 struct constants {
-    real beta1, new1, beta2, new2, step, root, eps;
+    real beta1, new1, beta2, new2, step, root, eps, keep;
 };
 
 static void constants(const void *hyper, int64_t t, const double *sums, void *out)
@@ -26,6 +26,7 @@ static void constants(const void *hyper, int64_t t, const double *sums, void *ou
     c->step = (real)(h->lr / unbias1);
     c->root = (real)(1 / sqrt(unbias2));
     c->eps = (real)h->eps;
+    c->keep = (real)KEEP(h);
 }
 
 static void update(size_t n, real *restrict p, const real *restrict g, const void *state,
@@ -39,14 +40,14 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
             m[i] = c.beta1 * m[i] + c.new1 * g[i];
             v[i] = c.beta2 * v[i] + c.new2 * (g[i] * g[i]);
             vmax[i] = vmax[i] >= v[i] ? vmax[i] : v[i];
-            p[i] = p[i] - (c.step * m[i]) / (SQRT(vmax[i]) * c.root + c.eps);
+            p[i] = c.keep * p[i] - (c.step * m[i]) / (SQRT(vmax[i]) * c.root + c.eps);
         }
         return;
     }
     EACH (i, n) {
         m[i] = c.beta1 * m[i] + c.new1 * g[i];
         v[i] = c.beta2 * v[i] + c.new2 * (g[i] * g[i]);
-        p[i] = p[i] - (c.step * m[i]) / (SQRT(v[i]) * c.root + c.eps);
+        p[i] = c.keep * p[i] - (c.step * m[i]) / (SQRT(v[i]) * c.root + c.eps);
     }
 }
 

@@ -1,12 +1,12 @@
 /* Lion. Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2.
  *
- *     p = p - lr sign(beta1 m + (1 - beta1) g)     sign(0) = 0, sign(NaN) = NaN
+ *     p = (1 - lr weight_decay) p - lr sign(beta1 m + (1 - beta1) g)     sign(0) = 0, sign(NaN) = NaN
  *     m = beta2 m + (1 - beta2) g
  */
 #include "kernel.h"
 
 struct constants {
-    real lr, beta1, new1, beta2, new2;
+    real lr, beta1, new1, beta2, new2, keep;
 };
 
 static void constants(const void *hyper, int64_t t, const double *sums, void *out)
@@ -19,6 +19,7 @@ static void constants(const void *hyper, int64_t t, const double *sums, void *ou
     c->new1 = (real)(1 - h->beta1);
     c->beta2 = (real)h->beta2;
     c->new2 = (real)(1 - h->beta2);
+    c->keep = (real)KEEP(h);
 }
 
 static void update(size_t n, real *restrict p, const real *restrict g, const void *state,
@@ -29,7 +30,7 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
     real *restrict m = s->m;
     EACH (i, n) {
         real u = c.beta1 * m[i] + c.new1 * g[i];
-        p[i] = p[i] - c.lr * SIGN(u);
+        p[i] = c.keep * p[i] - c.lr * SIGN(u);
         m[i] = c.beta2 * m[i] + c.new2 * g[i];
     }
 }
