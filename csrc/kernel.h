@@ -52,7 +52,7 @@ typedef real *array;
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, sums)                             \
     struct name##_state STATES;                                                          \
     struct name##_hyper HYPERS;                                                          \
-    enum { name##_sums = sums, name##_decay = LRC_##decay };                             \
+    enum { name##_sums = sums, name##_decoupled = LRC_##decay == LRC_DECOUPLED };        \
     _Static_assert(sizeof(struct name##_state) <= LRC_MAX_STATES * sizeof(array) &&      \
                        sizeof(struct name##_hyper) <= LRC_MAX_HYPERS * sizeof(double) && \
                        sums <= LRC_MAX_SUMS,                                             \
@@ -64,7 +64,7 @@ typedef real *array;
 
 /* What decoupled decay leaves of a parameter: a rule whose row says DECOUPLED multiplies by it in its
  * own loop, since a pass of its own over p costs 8 % in the cache. 1 for other rules. */
-#define KEEP(h) (CONCAT(THIS_RULE, _decay) == LRC_DECOUPLED ? 1 - (h)->lr * (h)->weight_decay : 1.0)
+#define KEEP(h) (CONCAT(THIS_RULE, _decoupled) ? 1 - (h)->lr * (h)->weight_decay : 1.0)
 
 /* A rule is at most three functions.
  *

@@ -21,13 +21,17 @@ def apply_environment() -> None:
         _core.set_isa(isa)
     threads = os.environ.get("LRCORE_NUM_THREADS")
     if threads:
-        if not threads.isdecimal() or int(threads) < 1:
-            raise ValueError(f"LRCORE_NUM_THREADS must be an integer >= 1, got {threads!r}")
+        if not _is_count(threads):
+            raise ValueError(f"LRCORE_NUM_THREADS must be an integer >= 1, got {threads!r:.40}")
         _core.set_num_threads(int(threads))
         return
     openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if openmp.isdecimal() and int(openmp) >= 1:  # not ours to complain about
+    if _is_count(openmp):  # otherwise not ours to complain about
         _core.set_num_threads(int(openmp))
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 9 and int(text) >= 1
 
 
 def get_include() -> str:
