@@ -66,7 +66,7 @@ typedef struct {
 
 /* door: job number << 16 | OPEN | workers inside. A worker enters a job only through an open door,
  * so one that wakes late finds it closed and the caller never waits for a sleeper. */
-enum { OPEN = 0x8000, INSIDE = 0x7fff, NEXT_JOB = 0x10000 };
+enum { OPEN = 0x8000, INSIDE = 0x7fff };
 
 static struct {
     _Atomic int wanted; /* 0: not asked yet */

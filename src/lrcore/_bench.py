@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -199,7 +200,7 @@ def _cases(torch: Any, quick: bool) -> list[Callable[[], Case]]:
     options: dict[str, list[dict[str, Any]]] = {"SGD": [{}, {"momentum": 0.9}]}
     for name in optimizers.__all__:
         for extra in options.get(name, [{}]):
-            made.append(lambda name=name, extra=extra: _limit(name, rule, **extra))  # type: ignore[misc]
+            made.append(partial(_limit, name, rule, **extra))
     curves = {
         "Step": schedules.Step(0.1, step_size=1000),
         "Exponential": schedules.Exponential(0.1, gamma=0.999999),
@@ -207,7 +208,7 @@ def _cases(torch: Any, quick: bool) -> list[Callable[[], Case]]:
         "Polynomial": schedules.Polynomial(0.1, steps=MILLION, power=0.9),
     }
     for name, s in curves.items():
-        made.append(lambda name=name, s=s: _schedule(name, s, MILLION))  # type: ignore[misc]
+        made.append(partial(_schedule, name, s, MILLION))
     return made + [_import_time]
 
 
