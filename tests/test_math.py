@@ -124,8 +124,12 @@ def scattered(name, n, seed=0):
             lambda: 2 ** r.uniform(-50, 52),
         ]
     else:
-        near = lambda: r.uniform(0.98, 1.02)  # noqa: E731
-        wide = lambda: math.ldexp(r.uniform(0.5, 1), r.randint(-1000, 1000))  # noqa: E731
+
+        def near():
+            return r.uniform(0.98, 1.02)
+
+        def wide():
+            return math.ldexp(r.uniform(0.5, 1), r.randint(-1000, 1000))
 
         def reaching(x):  # the whole range of results
             return (x, r.uniform(-745, 709) / math.log(x)) if x != 1 else (x, 1.0)
@@ -238,8 +242,10 @@ def test_exact_results_are_exact(c):
 
 
 def test_constants():
+    def near(got, true, bits):
+        return abs(got - true) < mpmath.mpf(2) ** -bits
+
     with mpmath.workprec(300):
-        near = lambda got, true, bits: abs(got - true) < mpmath.mpf(2) ** -bits  # noqa: E731
         assert near(mpmath.mpf(reference.LN2_HI) + reference.LN2_LO, mpmath.log(2), 87)
         assert near(mpmath.mpf(reference.PI_HI) + reference.PI_LO, mpmath.pi, 78)
         assert float(8 / mpmath.log(2)) == reference.EIGHT_OVER_LN2

@@ -18,7 +18,10 @@ RULES = [getattr(lrcore.optimizers, name) for name in lrcore.optimizers.__all__]
 
 def tree(seed=0, dtype="float32"):
     rng = np.random.default_rng(seed)
-    draw = lambda *s: rng.standard_normal(s).astype(dtype)  # noqa: E731
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
     return {"layers": [{"w": draw(7, 5), "b": draw(5)}, {"w": draw(5, 3), "b": draw(3)}],
             "scale": np.array(draw(), dtype), "empty": draw(0, 4)}  # fmt: skip
 
