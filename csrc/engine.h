@@ -9,7 +9,8 @@
 enum {
     LRC_CHUNK = 8192,
     LRC_LANES = 32,
-    LRC_BLOCK = 1024, /* not part of it: a multiple of LANES whose arrays fit the first cache */
+    LRC_STRIP = 1024,
+    LRC_BLOCK = LRC_STRIP, /* a multiple of LANES whose arrays fit the first cache */
     LRC_MAX_SUMS = 4,
     LRC_MAX_CONSTANTS = 16
 };
@@ -21,24 +22,56 @@ typedef struct {
 /* What a chunk needs to know of its group and step: values of the stages, then the rule's. The
  * reals are float or double, as the tensor's dtype says. */
 typedef struct {
-    double scale;      /* sign and clip coefficient; 1: off */
-    double clip_value; /* 0: off */
-    double coupled;    /* g += coupled p; 0: off */
+    double scale;                 /* sign, clip coefficient, loss scale; 1: off */
+    double clip_value;            /* 0: off */
+    double coupled;               /* g += coupled p; 0: off */
+    double keep;                  /* what decoupled decay leaves of p */
+    double chosen;                /* LRC_CAUTIOUS: times the elements that are made */
+    double average[LRC_AVERAGES]; /* weight of p; 0: off */
+    const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
+    uint64_t seed;
+    int64_t trace_every;
+    int select, rounding, zero_grads;
+    unsigned positive; /* bit j: state j is never negative */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;
 
 typedef struct lrc_work lrc_work;
 
+/* Sums over a chunk, in the order of lrc_stats. */
+enum {
+    LRC_GRAD2,
+    LRC_PARAM2,
+    LRC_STEP2,
+    LRC_DOT,
+    LRC_DOT_GRAD2,
+    LRC_TRACE2,
+    LRC_NONFINITE,
+    LRC_LOST,
+    LRC_OBSERVED
+};
+
 typedef struct lrc_engine {
     void (*constants)(int rule, const double *h, int64_t t, const double *sums, lrc_constants *c);
-    void (*update)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
+    /* Everything that writes. `seen` takes LRC_OBSERVED sums; NULL: no statistics. */
+    void (*update)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
+                   double *seen);
+    /* How many elements LRC_CAUTIOUS would choose; writes nothing. */
+    double (*trial)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
     void (*measure)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums);
-    /* The sum of squares of the gradient; only whether it is finite where square is 0. Returns 1
-     * where every element is finite. */
-    int (*norm)(const lrc_tensor *x, lrc_chunk k, int square, double *sum);
+    /* 1 where every element of the gradient is finite; norm also takes the sum of its squares. */
+    int (*finite)(const lrc_tensor *x, lrc_chunk k);
+    int (*norm)(const lrc_tensor *x, lrc_chunk k, double *sum);
+    /* LRC_GRAD2 and LRC_NONFINITE of a step that is refused. */
+    void (*observe)(const lrc_tensor *x, lrc_chunk k, double *seen);
+    void (*accumulate)(const lrc_tensor *x, lrc_chunk k);
+    void (*zero)(const lrc_tensor *x, lrc_chunk k);
+    /* agc's factors for `n` units from the first on. */
+    void (*units)(const lrc_tensor *x, int64_t first, int64_t n, double scale, double most,
+                  double least_norm, void *factors);
     /* The memory traffic of update, or of measure, with additions only. */
-    void (*roofline)(const lrc_tensor *x, lrc_chunk k, int write);
+    void (*roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write);
 } lrc_engine;
 
 /* dispatch.c: the engines of the instruction set in use, by dtype. */

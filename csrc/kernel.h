@@ -19,10 +19,12 @@ _Static_assert(FLT_EVAL_METHOD == 0, "float expressions must be rounded to float
 
 #if REAL_BITS == 32
 typedef float real;
+#define REAL_DTYPE LRC_F32
 #define SQRT sqrtf
 #define NAME(x) PASTE(x, f32, ISA)
 #else
 typedef double real;
+#define REAL_DTYPE LRC_F64
 #define SQRT sqrt
 #define NAME(x) PASTE(x, f64, ISA)
 #endif

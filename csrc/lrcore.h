@@ -93,21 +93,43 @@ typedef struct {
 
 extern const lrc_rule_info lrc_rules[LRC_RULES];
 
-typedef enum { LRC_F32, LRC_F64, LRC_F16 } lrc_dtype;
+/* How numbers are stored. LRC_REAL is the format of the arithmetic: float64 where the parameter is
+ * float64, otherwise float32. LRC_Q8 is 8 bits an element and one byte of scale for each
+ * LRC_Q8_BLOCK of them; only state may have it. */
+typedef enum { LRC_REAL, LRC_F32, LRC_F64, LRC_F16, LRC_BF16, LRC_Q8 } lrc_dtype;
 typedef enum { LRC_RAISE, LRC_SKIP, LRC_IGNORE } lrc_nonfinite;
+typedef enum { LRC_NEAREST, LRC_STOCHASTIC } lrc_rounding;
+typedef enum { LRC_ALL, LRC_CAUTIOUS, LRC_GRAMS } lrc_select;
+typedef enum { LRC_NO_MASTER, LRC_MASTER, LRC_SPLIT } lrc_master;
+enum { LRC_SLOW, LRC_EMA, LRC_SWA, LRC_AVERAGES };
+enum { LRC_Q8_BLOCK = 128 };
 
-/* One parameter array. p and state are contiguous and of `dtype` (float32 or float64).
- * The gradient g is n elements of g_dtype (also float16), contiguous in p's order where g_ndim is
- * 0, and of any shape and byte strides otherwise. g == NULL leaves the tensor as it is. */
+/* One parameter array and what belongs to it. All arrays are contiguous and in p's order; those
+ * called real are float64 where dtype is LRC_F64, otherwise float32. What is NULL or 0 is off.
+ * The gradient g is n elements of g_dtype (not LRC_Q8), contiguous in p's order where g_ndim is 0,
+ * and of any shape and byte strides otherwise. g == NULL leaves the tensor as it is. */
 typedef struct {
     void *p;
-    void *state[LRC_MAX_STATES];
+    const void *g; /* written to where the plan has zero_grads */
     int64_t n;
     int64_t t; /* updates this tensor has had */
-    int dtype, group;
-    const void *g;
+    int dtype; /* of p: LRC_F32, LRC_F64, LRC_F16 or LRC_BF16 */
+    int group;
     int g_dtype, g_ndim;
+    int state_dtype; /* of all its states: LRC_REAL, LRC_F32, LRC_BF16 or LRC_Q8 */
+    int master_kind; /* lrc_master */
+    int no_decay;    /* 1: as if weight_decay were 0 */
+    double lr_scale; /* times lr; 0: 1 */
+    void *state[LRC_MAX_STATES];
+    uint8_t *scale[LRC_MAX_STATES]; /* beside states of LRC_Q8: a byte for each LRC_Q8_BLOCK */
     const int64_t *g_shape, *g_stride;
+    void *master;                /* float32 copy of a narrow p; or uint16, its lower halves */
+    void *average[LRC_AVERAGES]; /* real: Lookahead's slow parameters, EMA, running mean */
+    void *sum;                   /* real: what lrc_accumulate() has added up */
+    int64_t summed;              /* gradients in sum */
+    void *trace;                 /* real: the previous step, as far as it is kept; see lrc_stats */
+    int64_t units;               /* agc: output units; 0: 1 */
+    int unit_columns; /* agc: 1: element i belongs to unit i % units; 0: to i / (n / units) */
 } lrc_tensor;
 
 /* Tensors that share hyper-parameters: h in the order of the rule's row. Where schedule[i] is not
@@ -117,21 +139,51 @@ typedef struct {
     const lrc_schedule *schedule[LRC_MAX_HYPERS];
     double clip_value; /* 0: off */
     const lrc_schedule *clip_value_schedule;
+    double clip_norm; /* of this group alone; 0: it belongs to the plan's */
+    const lrc_schedule *clip_norm_schedule;
+    double agc, agc_eps; /* clipping by output unit (agc 0: off); see lrc_plan_agc() */
     int maximize;
+    int select;       /* lrc_select: which elements of a step are made */
+    int rounding;     /* lrc_rounding, of narrow parameters and state */
+    double grad_norm; /* of the last step, where clip_norm was on */
 } lrc_group;
 
-/* What a step works on. Between steps the caller may change hyper-parameters, schedules, clipping,
- * maximize, nonfinite, t and the gradients (g, g_dtype, g_ndim, g_shape, g_stride); not how many
- * tensors and groups there are, nor a tensor's n, dtype and group. */
+/* What a step did, a row a tensor. Sums in double, in the fixed order: of the squares of the gradient
+ * (as given), the parameter (after the step) and the step; of gradient times previous step, with the
+ * squares of both, over the part of the previous step that is kept: every trace_every-th chunk of
+ * 8192 elements, one after the other in x->trace. The cosine of gradient and previous step is
+ * dot / sqrt(dot_grad2 trace2), with the sign of divisor; the gradient's norm is
+ * sqrt(grad2) / |divisor|. */
+typedef struct {
+    double grad2, param2, step2, dot, dot_grad2, trace2;
+    double nonfinite; /* elements of the gradient */
+    double lost;      /* elements that stayed as they were though their gradient was not 0 */
+    double clip;      /* factor of clip_norm */
+    double divisor;   /* loss scale and micro-batches; negative where the group maximizes */
+} lrc_stats;
+
+/* What a step works on. Between steps the caller may change hyper-parameters, schedules, options,
+ * t and the gradients (g, g_dtype, g_ndim, g_shape, g_stride); not how many tensors and groups there
+ * are, nor a tensor's arrays, n, dtypes and group. */
 typedef struct lrc_plan {
     int rule;
     int64_t n_tensors;
     lrc_tensor *tensors;
     int64_t n_groups;
     lrc_group *groups;
-    double clip_norm; /* 0: off */
+    double clip_norm; /* over all groups that have none of their own; 0: off */
     const lrc_schedule *clip_norm_schedule;
     int nonfinite;
+    int zero_grads;    /* 1: a step that is made or skipped leaves gradients of zero */
+    double loss_scale; /* gradients are divided by it; 0: 1 */
+    uint64_t seed;     /* of stochastic rounding */
+    int64_t lookahead; /* every so many updates; 0: off */
+    double lookahead_alpha, ema_decay;
+    int ema_warmup;               /* 1: decay at most (1 + k) / (10 + k) at the k-th update */
+    int64_t swa_start, swa_every; /* from this update on, every so many; every 0: off */
+    lrc_stats *stats;             /* n_tensors rows; NULL: off */
+    int64_t trace_every;
+    int64_t micro;      /* calls of lrc_accumulate() that wait for a step */
     int64_t t;          /* updates made */
     double grad_norm;   /* of the last step, where clip_norm was on */
     int64_t bad_tensor; /* after a refused step: the first tensor with a non-finite gradient */
@@ -149,6 +201,15 @@ void lrc_plan_free(lrc_plan *plan);
 void lrc_refresh(lrc_plan *plan);
 int lrc_update(lrc_plan *plan);
 int lrc_step(lrc_plan *plan);
+
+/* Adds the gradients of a micro-batch to the tensors' sums. The next update uses their mean over the
+ * calls in place of g, and starts anew; lrc_drop() starts anew without one. */
+void lrc_accumulate(lrc_plan *plan);
+void lrc_drop(lrc_plan *plan);
+
+/* Room for agc. lrc_plan_new() makes it where a group has agc already; call this where it is switched
+ * on later. 0 when there is no memory. */
+int lrc_plan_agc(lrc_plan *plan);
 
 /* The same arrays, sweeps, chunks and threads with additions in place of the rule: the memory limit
  * that a rule is measured against. Values stay as they are, but for signs

@@ -2,6 +2,8 @@
  * loop over the block, and one that is off costs nothing. The order of the stages is part of the
  * promise of bits. Knows no rule. */
 #include "reduce.h"
+#include "roofline.h"
+#include "stages.h"
 
 #include <string.h>
 
@@ -15,74 +17,64 @@ static const kernel *const kernels[LRC_RULES] = {
 #undef RULE
 };
 
+/* Where a block is worked on that cannot be worked on in place. */
+typedef struct {
+    real g[LRC_BLOCK], p[LRC_BLOCK], old[LRC_BLOCK], state[LRC_MAX_STATES][LRC_BLOCK];
+} workbench;
+
+/* A block as reals: in place, or on the workbench. */
+typedef struct {
+    int64_t at;
+    size_t n;
+    const real *g;
+    real *p, *state[LRC_MAX_STATES];
+} block;
+
+/* What is the same for all blocks of a chunk: which arrays are reals, and can be worked on where they
+ * are; and which must be decoded. */
+typedef struct {
+    const lrc_tensor *x;
+    const lrc_constants *c;
+    const real *g; /* NULL: it must be loaded */
+    real *p;       /* NULL: it must be decoded, and stored */
+    real *state[LRC_MAX_STATES];
+    int decoded; /* states that must be */
+    int treated; /* whether the rule sees another gradient than was given */
+    int averages, stored;
+} passage;
+
+/* How much of a chunk that ends at `end` is the block that starts at `at`. */
+static size_t block_size(int64_t at, int64_t end)
+{
+    return end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
+}
+
 /* ------------------------------------------------------------ stage 1: load the gradient */
 
-/* Exact: the bits of a half, moved into a float's places, are the value times 2^-112. */
-static inline real from_half(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = (uint32_t)(h & 0x7fffu) << 13, bits;
-    float x;
-    memcpy(&x, &rest, sizeof x);
-    x *= 0x1p112f;
-    memcpy(&bits, &x, sizeof x);
-    bits = ((h & 0x7c00u) == 0x7c00u ? rest | 0x7f800000u : bits) | sign;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
+static int g_dtype(const lrc_tensor *x) { return x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype; }
 
-static inline real read_f32(const char *at)
+/* Elements at .. at + n - 1, in C order, of a gradient of any shape and strides: read into out, or
+ * set to zero where out is NULL. */
+static void strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
 {
-    float x;
-    memcpy(&x, at, sizeof x);
-    return (real)x;
-}
-
-static inline real read_f64(const char *at)
-{
-    double x;
-    memcpy(&x, at, sizeof x);
-    return (real)x;
-}
-
-static inline real read_f16(const char *at)
-{
-    uint16_t x;
-    memcpy(&x, at, sizeof x);
-    return from_half(x);
-}
-
-static void gather(int dtype, size_t n, const char *g, int64_t stride, real *out)
-{
-    if (dtype == LRC_F32)
-        for (size_t i = 0; i < n; i++)
-            out[i] = read_f32(g + (int64_t)i * stride);
-    else if (dtype == LRC_F64)
-        for (size_t i = 0; i < n; i++)
-            out[i] = read_f64(g + (int64_t)i * stride);
-    else
-        for (size_t i = 0; i < n; i++)
-            out[i] = read_f16(g + (int64_t)i * stride);
-}
-
-static const int64_t width[] = {[LRC_F32] = 4, [LRC_F64] = 8, [LRC_F16] = 2};
-
-/* Elements at .. at + n - 1, in C order, of a gradient of any shape and strides. */
-static void gather_strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
-{
-    int last = x->g_ndim - 1;
+    int last = x->g_ndim - 1, dtype = g_dtype(x);
     int64_t index[LRC_MAX_DIMS], rest = at;
     for (int d = last; d >= 0; d--) {
         index[d] = rest % x->g_shape[d];
         rest /= x->g_shape[d];
     }
     while (n > 0) {
-        const char *g = x->g;
+        char *g = (char *)(uintptr_t)x->g;
         for (int d = 0; d <= last; d++)
             g += index[d] * x->g_stride[d];
         int64_t run = x->g_shape[last] - index[last];
         run = run < n ? run : n;
-        gather(x->g_dtype, (size_t)run, g, x->g_stride[last], out);
-        out += run;
+        if (out) {
+            NAME(gather)(dtype, (size_t)run, g, x->g_stride[last], out);
+            out += run;
+        } else
+            for (int64_t i = 0; i < run; i++)
+                memset(g + i * x->g_stride[last], 0, (size_t)NAME(width)[dtype]);
         n -= run;
         index[last] = 0;
         for (int d = last - 1; d >= 0 && ++index[d] == x->g_shape[d]; d--)
@@ -90,170 +82,364 @@ static void gather_strided(const lrc_tensor *x, int64_t at, int64_t n, real *out
     }
 }
 
-/* Where the gradient is already real and in order it is used where it stands. */
+/* The gradient where it is real and in order already, and can be used where it stands. */
+static const real *in_place(const lrc_tensor *x)
+{
+    return x->g_ndim == 0 && g_dtype(x) == REAL_DTYPE ? x->g : NULL;
+}
+
 static const real *load(const lrc_tensor *x, int64_t at, size_t n, real *buf)
 {
     if (x->g_ndim) {
-        gather_strided(x, at, (int64_t)n, buf);
+        strided(x, at, (int64_t)n, buf);
         return buf;
     }
-    const char *g = (const char *)x->g + at * width[x->g_dtype];
-    if (x->g_dtype == x->dtype)
-        return (const real *)(const void *)g;
-    gather(x->g_dtype, n, g, width[x->g_dtype], buf);
-    return buf;
+    const real *here = in_place(x);
+    if (here)
+        return here + at;
+    const lrc_array g = {(void *)(uintptr_t)x->g, NULL, g_dtype(x), 0};
+    return NAME(decode)(&g, at, n, buf);
 }
 
-/* ------------------------------------------- stages 2 and 3: scale and clip, then decay */
-
-static const real *scale(size_t n, const real *g, real factor, real *out)
+static void zero_block(const lrc_tensor *x, int64_t at, size_t n)
 {
-    EACH (i, n)
-        out[i] = g[i] * factor;
-    return out;
+    int64_t width = NAME(width)[g_dtype(x)];
+    if (x->g_ndim)
+        strided(x, at, (int64_t)n, NULL);
+    else
+        memset((char *)(uintptr_t)x->g + at * width, 0, n * (size_t)width);
 }
 
-static const real *clip(size_t n, const real *g, real most, real *out)
-{
-    EACH (i, n)
-        out[i] = g[i] > most ? most : g[i] < -most ? -most : g[i];
-    return out;
-}
+/* --------------------------------------------------------- stages 2 to 4: up to the rule */
 
-static const real *couple(size_t n, const real *g, const real *p, real decay, real *out)
+/* The gradient as the rule sees it. */
+static void treat(const passage *a, workbench *w, block *b)
 {
-    EACH (i, n)
-        out[i] = g[i] + decay * p[i];
-    return out;
-}
-
-/* The gradient as the rule sees it: stages 1 to 3 over elements at .. at + n - 1. */
-static const real *gradient(const lrc_tensor *x, int64_t at, size_t n, const lrc_constants *c,
-                            real *buf)
-{
-    const real *g = load(x, at, n, buf);
+    const lrc_constants *c = a->c;
     if (c->scale != 1)
-        g = scale(n, g, (real)c->scale, buf);
+        b->g = NAME(scale)(b->n, b->g, (real)c->scale, w->g);
+    if (c->unit_factors)
+        b->g = NAME(scale_units)(a->x, b->at, b->n, b->g, c->unit_factors, w->g);
     if (c->clip_value != 0)
-        g = clip(n, g, (real)c->clip_value, buf);
+        b->g = NAME(clip)(b->n, b->g, (real)c->clip_value, w->g);
     if (c->coupled != 0)
-        g = couple(n, g, (const real *)x->p + at, (real)c->coupled, buf);
-    return g;
+        b->g = NAME(couple)(b->n, b->g, b->p, (real)c->coupled, w->g);
+}
+
+static lrc_array state(const passage *a, int j)
+{
+    const lrc_tensor *x = a->x;
+    return (lrc_array){x->state[j], x->scale[j], x->state_dtype, a->c->positive >> j & 1};
+}
+
+/* The parameter's value, of which a master knows more than p. */
+static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
+{
+    if (x->master_kind == LRC_SPLIT) {
+        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        return buf;
+    }
+    int master = x->master_kind == LRC_MASTER;
+    const lrc_array p = {master ? x->master : x->p, NULL, master ? LRC_F32 : x->dtype, 0};
+    return NAME(decode)(&p, at, n, buf);
+}
+
+static passage enter(const lrc_tensor *x, const lrc_constants *c)
+{
+    passage a = {.x = x, .c = c, .g = in_place(x)};
+    int real_state = x->state_dtype == LRC_REAL || x->state_dtype == REAL_DTYPE;
+    a.p = x->dtype == REAL_DTYPE ? x->p : NULL;
+    for (int j = 0; j < LRC_MAX_STATES; j++)
+        if (x->state[j] && real_state)
+            a.state[j] = x->state[j];
+        else if (x->state[j])
+            a.decoded |= 1 << j;
+    for (int j = 0; j < LRC_AVERAGES; j++)
+        a.averages |= c->average[j] != 0;
+    a.stored = a.decoded || !a.p;
+    a.treated = c->scale != 1 || c->unit_factors || c->clip_value != 0 || c->coupled != 0;
+    return a;
+}
+
+static void open_states(const passage *a, workbench *w, block *b)
+{
+    for (int j = 0; j < LRC_MAX_STATES; j++)
+        if (a->decoded >> j & 1) {
+            const lrc_array s = state(a, j);
+            b->state[j] = NAME(decode)(&s, b->at, b->n, w->state[j]);
+        }
+}
+
+static inline void open_block(const passage *a, int64_t at, int64_t end, workbench *w, block *b)
+{
+    size_t n = block_size(at, end);
+    b->at = at;
+    b->n = n;
+    b->g = a->g ? a->g + at : load(a->x, at, n, w->g);
+    b->p = a->p ? a->p + at : open_p(a->x, at, n, w->p);
+    for (int j = 0; j < LRC_MAX_STATES; j++)
+        b->state[j] = a->state[j] ? a->state[j] + at : NULL;
+    if (a->decoded)
+        open_states(a, w, b);
+}
+
+/* The rule on a copy: nothing that is stored changes. */
+static void detach(workbench *w, block *b)
+{
+    size_t size = b->n * sizeof(real);
+    if (b->p != w->p)
+        b->p = memcpy(w->p, b->p, size);
+    for (int j = 0; j < LRC_MAX_STATES; j++)
+        if (b->state[j] && b->state[j] != w->state[j])
+            b->state[j] = memcpy(w->state[j], b->state[j], size);
+}
+
+/* ------------------------------------------------------ stages 5 to 7: what follows the rule */
+
+static void choose(const lrc_constants *c, workbench *w, block *b)
+{
+    if (c->select == LRC_GRAMS) {
+        NAME(grams)(b->n, b->p, w->old, b->g, (real)c->keep);
+        return;
+    }
+    if (b->g != w->g)
+        b->g = memcpy(w->g, b->g, b->n * sizeof(real));
+    NAME(cautious)(b->n, b->p, w->old, w->g, (real)c->keep, (real)c->chosen);
+}
+
+static void average(const passage *a, block *b)
+{
+    for (int j = 0; j < LRC_AVERAGES; j++) {
+        if (a->c->average[j] == 0)
+            continue;
+        real *mean = (real *)a->x->average[j] + b->at;
+        NAME(average)(b->n, mean, b->p, (real)a->c->average[j]);
+        if (j == LRC_SLOW)
+            memcpy(b->p, mean, b->n * sizeof(real));
+    }
+}
+
+/* The words whose halves round this array, or NULL; they are made where they are needed. */
+static const uint32_t *bits(const passage *a, int64_t tensor, int draw, int wanted, const block *b,
+                            lrc_draws *d)
+{
+    if (!wanted)
+        return NULL;
+    if (d->made != draw / 2)
+        NAME(draw)(a->c->seed, a->x->t, tensor, draw / 2, b->at, b->n, d->word);
+    d->made = draw / 2;
+    return d->word;
+}
+
+static void store(const passage *a, int64_t tensor, const block *b)
+{
+    const lrc_tensor *x = a->x;
+    lrc_draws d;
+    int stochastic = a->c->rounding == LRC_STOCHASTIC, draw = LRC_MAX_STATES;
+    d.made = -1;
+    for (int j = 0; j < LRC_MAX_STATES; j++) {
+        if (!(a->decoded >> j & 1))
+            continue;
+        const lrc_array s = state(a, j);
+        int wanted = s.dtype != LRC_F32 && (stochastic || (s.dtype == LRC_Q8 && s.positive));
+        NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2 * 16);
+    }
+    if (a->p)
+        return;
+    const lrc_array p = {x->p, NULL, x->dtype, 0};
+    if (x->master_kind == LRC_SPLIT)
+        NAME(split)(b->n, b->p, (uint16_t *)x->p + b->at, (uint16_t *)x->master + b->at);
+    else
+        NAME(encode)
+    (&p, b->at, b->n, b->p, bits(a, tensor, draw, stochastic, b, &d), draw % 2 * 16);
+}
+
+/* ------------------------------------------------------------------------- statistics */
+
+typedef struct {
+    lrc_lanes sum[LRC_TRACE2 + 1];
+    int64_t nonfinite, lost;
+    real *trace; /* where the previous step of this chunk is kept; NULL: it is not */
+} observed;
+
+static void watch(lrc_chunk k, const lrc_tensor *x, const lrc_constants *c, observed *o)
+{
+    int64_t number = k.start / LRC_CHUNK;
+    memset(o, 0, sizeof *o);
+    if (x->trace && number % c->trace_every == 0)
+        o->trace = (real *)x->trace + number / c->trace_every * LRC_CHUNK - k.start;
+}
+
+/* While a sum is finite, so are its terms: then none of them is counted one by one. */
+static void watch_gradient(size_t n, int64_t at, const real *g, observed *o)
+{
+    NAME(strip)(n, g, g, &o->sum[LRC_GRAD2]);
+    double sum = NAME(total)(&o->sum[LRC_GRAD2]);
+    if (sum - sum != 0)
+        for (size_t i = 0; i < n; i++)
+            o->nonfinite += !(g[i] - g[i] == 0);
+    if (o->trace) {
+        NAME(strip)(n, g, o->trace + at, &o->sum[LRC_DOT]);
+        NAME(strip)(n, o->trace + at, o->trace + at, &o->sum[LRC_TRACE2]);
+    }
+}
+
+static void watch_step(const lrc_tensor *x, workbench *w, block *b, observed *o)
+{
+    if (x->dtype != REAL_DTYPE && x->master_kind == LRC_NO_MASTER)
+        b->p = open_p(x, b->at, b->n, w->p);
+    o->lost += (int64_t)NAME(strip_of_steps)(b->n, b->p, w->old, b->g, &o->sum[LRC_PARAM2],
+                                             &o->sum[LRC_STEP2]);
+    if (o->trace)
+        EACH (i, b->n)
+            o->trace[b->at + (int64_t)i] = b->p[i] - w->old[i];
+}
+
+static void report(const observed *o, double *seen)
+{
+    for (int j = 0; j <= LRC_TRACE2; j++)
+        seen[j] = NAME(total)(&o->sum[j]);
+    seen[LRC_DOT_GRAD2] = o->trace ? seen[LRC_GRAD2] : 0;
+    seen[LRC_NONFINITE] = (double)o->nonfinite;
+    seen[LRC_LOST] = (double)o->lost;
+}
+
+static void observe(const lrc_tensor *x, lrc_chunk k, double *seen)
+{
+    real buf[LRC_BLOCK];
+    observed o = {0};
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block_size(at, end);
+        watch_gradient(n, at, load(x, at, n, buf), &o);
+    }
+    report(&o, seen);
 }
 
 /* ------------------------------------------------------------------------- the sweeps */
 
-/* How much of a chunk that ends at `end` is the block that starts at `at`. */
-static size_t block(int64_t at, int64_t end)
+/* What is done with a block once the rule has made its step. */
+static void follow(const passage *a, lrc_chunk k, workbench *w, block *b, observed *o)
 {
-    return end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
+    if (a->c->select)
+        choose(a->c, w, b);
+    if (a->averages)
+        average(a, b);
+    if (a->stored)
+        store(a, k.tensor, b);
+    if (o)
+        watch_step(a->x, w, b, o);
+    if (a->c->zero_grads)
+        zero_block(a->x, b->at, b->n);
 }
 
-static void state_at(const lrc_tensor *x, int64_t at, real *s[LRC_MAX_STATES])
+static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, double *seen)
 {
-    for (int j = 0; j < LRC_MAX_STATES; j++)
-        s[j] = x->state[j] ? (real *)x->state[j] + at : NULL;
-}
-
-static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c)
-{
-    real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *p = x->p;
+    workbench w;
+    block b;
+    observed o;
+    const passage a = enter(x, c);
+    int remembered = seen || c->select;
+    int followed = remembered || a.averages || a.stored || c->zero_grads;
+    if (seen)
+        watch(k, x, c, &o);
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
-        size_t n = block(at, end);
-        const real *g = gradient(x, at, n, c, buf);
-        state_at(x, at, s);
-        kernels[rule]->update(n, p + at, g, s, c->rule);
+        open_block(&a, at, end, &w, &b);
+        if (seen)
+            watch_gradient(b.n, at, b.g, &o);
+        if (a.treated)
+            treat(&a, &w, &b);
+        if (remembered)
+            memcpy(w.old, b.p, b.n * sizeof(real));
+        kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
+        if (followed)
+            follow(&a, k, &w, &b, seen ? &o : NULL);
     }
+    if (seen)
+        report(&o, seen);
+}
+
+static double trial(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c)
+{
+    workbench w;
+    block b;
+    const passage a = enter(x, c);
+    size_t count = 0;
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        open_block(&a, at, end, &w, &b);
+        treat(&a, &w, &b);
+        memcpy(w.old, b.p, b.n * sizeof(real));
+        detach(&w, &b);
+        kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
+        count += NAME(agreeing)(b.n, b.p, w.old, b.g, (real)c->keep);
+    }
+    return (double)count;
 }
 
 static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums)
 {
-    real buf[LRC_BLOCK], room[LRC_MAX_SUMS][LRC_BLOCK], *s[LRC_MAX_STATES];
+    workbench w;
+    block b;
+    real room[LRC_MAX_SUMS][LRC_BLOCK];
     factors_t factors[LRC_MAX_SUMS];
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
+    const passage a = enter(x, c);
     int count = lrc_rules[rule].sums;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
-        size_t n = block(at, end);
-        const real *g = gradient(x, at, n, c, buf);
-        state_at(x, at, s);
-        kernels[rule]->measure(n, (const real *)x->p + at, g, s, c->rule, factors, room);
+        open_block(&a, at, end, &w, &b);
+        treat(&a, &w, &b);
+        kernels[rule]->measure(b.n, b.p, b.g, b.state, c->rule, factors, room);
         for (int j = 0; j < count; j++)
-            NAME(sum)(n, factors[j].a, factors[j].b, &lanes[j]);
+            NAME(sum)(b.n, factors[j].a, factors[j].b, &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
 }
 
-static int norm(const lrc_tensor *x, lrc_chunk k, int square, double *sum)
+static int finite(const lrc_tensor *x, lrc_chunk k)
+{
+    real buf[LRC_BLOCK];
+    int all = 1;
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        size_t n = block_size(at, end);
+        all &= NAME(finite)(n, load(x, at, n, buf));
+    }
+    return all;
+}
+
+/* A finite sum has finite terms; an infinite one may have overflowed: look again. */
+static int norm(const lrc_tensor *x, lrc_chunk k, double *sum)
 {
     real buf[LRC_BLOCK];
     lrc_lanes lanes = {0};
-    int finite = 1;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
-        size_t n = block(at, end);
+        size_t n = block_size(at, end);
         const real *g = load(x, at, n, buf);
-        if (square)
-            NAME(sum)(n, g, g, &lanes);
-        else
-            finite &= NAME(finite)(n, g);
+        NAME(sum)(n, g, g, &lanes);
     }
     *sum = NAME(total)(&lanes);
-    /* A finite sum has finite terms; an infinite one may have overflowed: look again. */
-    return *sum - *sum == 0 ? finite : norm(x, k, 0, &(double){0});
+    return *sum - *sum == 0 || finite(x, k);
 }
 
-/* `count` arrays (1 to 4) read and written beside one that is read: in one loop, as a rule's are.
- * They keep their values, but for the sign of zeros: 0 g could be NaN and is not folded away. */
-static void roof(size_t n, int count, const real *restrict g, real *const *x)
+static void accumulate(const lrc_tensor *x, lrc_chunk k)
 {
-    real *restrict a = x[0], *restrict b = x[1], *restrict c = x[2], *restrict d = x[3];
-    const real zero = 0;
-    if (count == 1)
-        EACH (i, n)
-            a[i] = a[i] + zero * g[i];
-    else if (count == 2)
-        EACH (i, n) {
-            a[i] = a[i] + zero * g[i];
-            b[i] = b[i] + zero * g[i];
-        }
-    else if (count == 3)
-        EACH (i, n) {
-            a[i] = a[i] + zero * g[i];
-            b[i] = b[i] + zero * g[i];
-            c[i] = c[i] + zero * g[i];
-        }
-    else
-        EACH (i, n) {
-            a[i] = a[i] + zero * g[i];
-            b[i] = b[i] + zero * g[i];
-            c[i] = c[i] + zero * g[i];
-            d[i] = d[i] + zero * g[i];
-        }
-}
-
-/* Without `write` everything is only read, by the check for finiteness. */
-static void roofline(const lrc_tensor *x, lrc_chunk k, int write)
-{
-    real buf[LRC_BLOCK], *s[LRC_MAX_STATES], *touched[LRC_MAX_STATES + 4] = {0};
+    real buf[LRC_BLOCK];
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
-        size_t n = block(at, end);
+        size_t n = block_size(at, end);
         const real *g = load(x, at, n, buf);
-        int count = 1;
-        state_at(x, at, s);
-        touched[0] = (real *)x->p + at;
-        for (int j = 0; j < LRC_MAX_STATES; j++)
-            if (s[j])
-                touched[count++] = s[j];
-        if (write) {
-            for (int j = 0; j < count; j += 4)
-                roof(n, count - j, g, touched + j);
-            continue;
-        }
-        (void)NAME(finite)(n, g);
-        for (int j = 0; j < count; j++)
-            (void)NAME(finite)(n, touched[j]);
+        real *sum = (real *)x->sum + at;
+        if (x->summed)
+            EACH (i, n)
+                sum[i] = sum[i] + g[i];
+        else
+            memcpy(sum, g, n * sizeof(real));
     }
+}
+
+static void zero(const lrc_tensor *x, lrc_chunk k)
+{
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK)
+        zero_block(x, at, block_size(at, end));
 }
 
 static void constants(int rule, const double *h, int64_t t, const double *sums, lrc_constants *c)
@@ -261,5 +447,57 @@ static void constants(int rule, const double *h, int64_t t, const double *sums, 
     kernels[rule]->constants(h, t, sums, c->rule);
 }
 
+/* --------------------------------------------------------- agc: norms of output units
+ *
+ * Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without Normalization", eq. 3. */
+
+static double unit_factor(double pp, double gg, double scale, double clip, double least_norm)
+{
+    double p = sqrt(pp), g = sqrt(gg) * (scale < 0 ? -scale : scale);
+    double most = clip * (p > least_norm ? p : least_norm);
+    return g < most ? 1 : most / (g > 1e-6 ? g : 1e-6);
+}
+
+static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
+                      double least_norm, real *factors)
+{
+    real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
+    int64_t size = x->n / (x->units > 1 ? x->units : 1);
+    for (int64_t u = first; u < first + n; u++) {
+        lrc_lanes g = {0}, p = {0};
+        for (int64_t at = u * size, end = at + size; at < end; at += LRC_BLOCK) {
+            size_t m = block_size(at, end);
+            const real *gs = load(x, at, m, g_buf), *ps = open_p(x, at, m, p_buf);
+            NAME(sum)(m, gs, gs, &g);
+            NAME(sum)(m, ps, ps, &p);
+        }
+        factors[u] = (real)unit_factor(NAME(total)(&p), NAME(total)(&g), scale, clip, least_norm);
+    }
+}
+
+/* At most a block of columns. */
+static void unit_columns(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
+                         double least_norm, real *factors)
+{
+    real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
+    double gg[LRC_BLOCK] = {0}, pp[LRC_BLOCK] = {0};
+    for (int64_t at = first; at < x->n; at += x->units) {
+        const real *g = load(x, at, (size_t)n, g_buf), *p = open_p(x, at, (size_t)n, p_buf);
+        for (int64_t i = 0; i < n; i++) {
+            gg[i] += (double)g[i] * (double)g[i];
+            pp[i] += (double)p[i] * (double)p[i];
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        factors[first + i] = (real)unit_factor(pp[i], gg[i], scale, clip, least_norm);
+}
+
+static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
+                  double least_norm, void *factors)
+{
+    (x->unit_columns ? unit_columns : unit_rows)(x, first, n, scale, clip, least_norm, factors);
+}
+
 extern const lrc_engine NAME(engine);
-const lrc_engine NAME(engine) = {constants, update, measure, norm, roofline};
+const lrc_engine NAME(engine) = {constants, update,     trial, measure, finite,        norm,
+                                 observe,   accumulate, zero,  units,   NAME(roofline)};

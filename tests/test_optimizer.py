@@ -142,7 +142,7 @@ def test_switching_on_a_state_creates_it():
 def test_every_hyper_parameter_can_be_scheduled(rule):
     """A schedule is a number assigned anew before each step."""
     values = {k: v for k, v in dict(rule(np.ones(1)).param_groups[0]).items() if k != "params"}
-    fixed = {k for k, v in values.items() if isinstance(v, bool) or v is None}
+    fixed = {k for k, v in values.items() if isinstance(v, (bool, str)) or v is None}
     fixed |= {"initial_accumulator_value"}
     for name in sorted(set(values) - fixed):
         ramp = schedules.Linear(0.5, steps=5, end=0.25)

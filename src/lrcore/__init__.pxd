@@ -1,5 +1,5 @@
 # The C interface, for `cimport lrcore`. See include/lrcore.h for what each name means.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 cdef extern from "lrcore.h" nogil:
     enum:
@@ -46,13 +46,33 @@ cdef extern from "lrcore.h" nogil:
     const lrc_rule_info *lrc_rules
 
     enum:
+        LRC_REAL
         LRC_F32
         LRC_F64
         LRC_F16
+        LRC_BF16
+        LRC_Q8
+        LRC_Q8_BLOCK
     enum:
         LRC_RAISE
         LRC_SKIP
         LRC_IGNORE
+    enum:
+        LRC_NEAREST
+        LRC_STOCHASTIC
+    enum:
+        LRC_ALL
+        LRC_CAUTIOUS
+        LRC_GRAMS
+    enum:
+        LRC_NO_MASTER
+        LRC_MASTER
+        LRC_SPLIT
+    enum:
+        LRC_SLOW
+        LRC_EMA
+        LRC_SWA
+        LRC_AVERAGES
     enum:
         LRC_COUPLED
         LRC_DECOUPLED
@@ -61,22 +81,53 @@ cdef extern from "lrcore.h" nogil:
     ctypedef struct lrc_tensor:
         void *p
         void **state
+        uint8_t **scale
         int64_t n
         int64_t t
         int dtype
+        int state_dtype
         int group
-        const void *g
         int g_dtype
         int g_ndim
+        const void *g
         const int64_t *g_shape
         const int64_t *g_stride
+        void *master
+        int master_kind
+        void **average
+        void *sum
+        int64_t summed
+        void *trace
+        double lr_scale
+        int no_decay
+        int unit_columns
+        int64_t units
 
     ctypedef struct lrc_group:
         double *h
         const lrc_schedule **schedule
         double clip_value
         const lrc_schedule *clip_value_schedule
+        double clip_norm
+        const lrc_schedule *clip_norm_schedule
+        double agc
+        double agc_eps
         int maximize
+        int select
+        int rounding
+        double grad_norm
+
+    ctypedef struct lrc_stats:
+        double grad2
+        double param2
+        double step2
+        double dot
+        double dot_grad2
+        double trace2
+        double nonfinite
+        double lost
+        double clip
+        double divisor
 
     ctypedef struct lrc_plan:
         int rule
@@ -87,6 +138,18 @@ cdef extern from "lrcore.h" nogil:
         double clip_norm
         const lrc_schedule *clip_norm_schedule
         int nonfinite
+        int zero_grads
+        double loss_scale
+        uint64_t seed
+        int64_t lookahead
+        double lookahead_alpha
+        double ema_decay
+        int ema_warmup
+        int64_t swa_start
+        int64_t swa_every
+        lrc_stats *stats
+        int64_t trace_every
+        int64_t micro
         int64_t t
         double grad_norm
         int64_t bad_tensor
@@ -97,6 +160,9 @@ cdef extern from "lrcore.h" nogil:
     void lrc_refresh(lrc_plan *plan)
     int lrc_update(lrc_plan *plan)
     int lrc_step(lrc_plan *plan)
+    void lrc_accumulate(lrc_plan *plan)
+    void lrc_drop(lrc_plan *plan)
+    int lrc_plan_agc(lrc_plan *plan)
     void lrc_roofline(lrc_plan *plan)
 
     int lrc_isa_count()

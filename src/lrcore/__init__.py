@@ -13,6 +13,8 @@ Examples
 True
 """
 
+from typing import TYPE_CHECKING
+
 from . import _config, schedules
 from ._config import get_include, get_library, show_config
 from ._core import (
@@ -24,31 +26,60 @@ from ._core import (
     set_isa,
     set_num_threads,
 )
+from ._masks import layerwise, matrices_only
 from ._optimizer import Optimizer, ParamGroup
 from ._schedule import Schedule
 from .optimizers import LAMB, SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 
 __version__ = build_info()["version"]
 
+#: What a plain `import lrcore` need not pay for: name -> module.
+_LATER = {
+    "AGC": "options",
+    "EMA": "averages",
+    "SWA": "averages",
+    "Lookahead": "averages",
+    "LossScaler": "options",
+    "Stats": "_stats",
+    "StepStats": "_stats",
+}
+_MODULES = ("averages", "functional", "options", "reference")
+
+if TYPE_CHECKING:
+    from ._stats import Stats, StepStats
+    from .averages import EMA, SWA, Lookahead
+    from .options import AGC, LossScaler
+
 __all__ = [
+    "AGC",
+    "EMA",
     "LAMB",
     "SGD",
+    "SWA",
     "Adagrad",
     "Adam",
     "AdamW",
     "Lion",
+    "Lookahead",
+    "LossScaler",
     "NonFiniteError",
     "Optimizer",
     "ParamGroup",
     "RMSprop",
     "Schedule",
+    "Stats",
+    "StepStats",
+    "averages",
     "functional",
     "get_include",
     "get_isa",
     "get_library",
     "get_num_threads",
     "isas",
+    "layerwise",
+    "matrices_only",
     "optimizers",
+    "options",
     "reference",
     "schedules",
     "set_isa",
@@ -61,8 +92,9 @@ _config.apply_environment()
 
 def __getattr__(name: str) -> object:
     """Import what a plain `import lrcore` need not pay for when it is asked for."""
-    if name in ("functional", "reference"):
+    if name in _MODULES or name in _LATER:
         from importlib import import_module
 
-        return import_module(f"{__name__}.{name}")
+        module = import_module(f"{__name__}.{_LATER.get(name, name)}")
+        return getattr(module, name) if name in _LATER else module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

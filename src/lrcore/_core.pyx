@@ -6,7 +6,7 @@ after C has been entered."""
 cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
@@ -181,7 +181,11 @@ cdef span _span(cnp.ndarray a):
     return s
 
 
-cdef inline int _dtype(cnp.ndarray a) noexcept:
+#: NumPy's number for bfloat16, once an array of it has been seen; ml_dtypes registers it at run time.
+cdef int bfloat16 = -1
+
+
+cdef inline int _dtype(cnp.ndarray a) except -2:
     cdef int number = cnp.PyArray_TYPE(a)
     if number == cnp.NPY_FLOAT:
         return LRC_F32
@@ -189,7 +193,22 @@ cdef inline int _dtype(cnp.ndarray a) noexcept:
         return LRC_F64
     if number == cnp.NPY_FLOAT16:
         return LRC_F16
-    return -1
+    return _other_dtype(a, number)
+
+
+cdef int _other_dtype(cnp.ndarray a, int number) except -2:
+    global bfloat16
+    if bfloat16 < 0 and number >= 256 and a.dtype.name == "bfloat16":
+        bfloat16 = number
+    return LRC_BF16 if number == bfloat16 else -1
+
+
+cdef int _state_dtype(cnp.ndarray a) except -2:
+    return LRC_Q8 if cnp.PyArray_TYPE(a) == cnp.NPY_UBYTE else _dtype(a)
+
+
+cdef void *_data(a):
+    return NULL if a is None else cnp.PyArray_DATA(<cnp.ndarray>a)
 
 
 # --------------------------------------------------------------------------- plan
@@ -198,11 +217,10 @@ class NonFiniteError(FloatingPointError):
     """A gradient held inf or NaN; parameters, state and counters are as they were."""
 
 
-cdef struct check:
-    int group
-    int slot
-    double low
-    double high
+#: Numbers of a group beyond its hyper-parameters, as if they were further places of h.
+cdef enum:
+    CLIP_VALUE = -1
+    CLIP_NORM = -2
 
 
 @cython.final
@@ -217,56 +235,78 @@ cdef class Plan:
     cdef span *written
     cdef span *seen
     cdef Py_ssize_t n, n_groups, n_written
-    cdef readonly list params, states
-    cdef object tree
-    cdef list labels, held, checked, slots
+    cdef readonly list params
+    cdef object tree, stats
+    cdef list stores, labels, held, given
     cdef dict curves
-    cdef bint busy
+    cdef bint busy, zeroing
 
-    def __cinit__(self, int rule, list params, list groups, list states, list labels, tree,
-                  Py_ssize_t n_groups):
-        cdef Py_ssize_t i, j, dims = 0
+    def __cinit__(self, int rule, list stores, list labels, tree, Py_ssize_t n_groups):
+        cdef Py_ssize_t i, dims = 0
         cdef cnp.ndarray p
-        self.n, self.n_groups = len(params), n_groups
+        self.n, self.n_groups = len(stores), n_groups
         # Views of our own: what is done to the caller's array objects changes nothing here.
-        self.params = params = [p.view(np.ndarray) for p in params]
-        self.states, self.labels, self.tree = states, labels, tree
-        self.held, self.curves, self.checked = [], {}, []
-        for p in params:
+        self.params = [store.p.view(np.ndarray) for store in stores]
+        self.stores, self.labels, self.tree = stores, labels, tree
+        self.held, self.given, self.curves = [], [], {}
+        for p in self.params:
             dims += cnp.PyArray_NDIM(p)
         self.tensors = <lrc_tensor *>PyMem_Calloc(self.n + 1, sizeof(lrc_tensor))
         self.groups = <lrc_group *>PyMem_Calloc(n_groups + 1, sizeof(lrc_group))
         self.dims = <int64_t *>PyMem_Calloc(2 * dims + 1, sizeof(int64_t))
         self.seen = <span *>PyMem_Calloc(self.n + 1, sizeof(span))
         self.written = <span *>PyMem_Calloc(
-            self.n * (1 + LRC_MAX_STATES) + 1, sizeof(span))
+            self.n * (4 + 2 * LRC_MAX_STATES + LRC_AVERAGES) + 1, sizeof(span))
         if not (self.tensors and self.groups and self.dims and self.seen and self.written):
             raise MemoryError
         dims = 0
         for i in range(self.n):
-            p = params[i]
-            self.tensors[i].p = cnp.PyArray_DATA(p)
-            self.tensors[i].n = cnp.PyArray_SIZE(p)
-            self.tensors[i].dtype = _dtype(p)
-            self.tensors[i].group = groups[i]
+            p = self.params[i]
             self.tensors[i].g_shape = self.dims + dims
             self.tensors[i].g_stride = self.dims + dims + cnp.PyArray_NDIM(p)
             dims += 2 * cnp.PyArray_NDIM(p)
-            self._write(p)
-            for j, s in enumerate(states[i]):
-                if s is not None:
-                    self.tensors[i].state[j] = cnp.PyArray_DATA(<cnp.ndarray>s)
-                    self._write(s)
+            self._fill(&self.tensors[i], p, stores[i])
         qsort(self.written, self.n_written, sizeof(span), _by_low)
         self.plan = lrc_plan_new(rule, self.n, self.tensors, n_groups, self.groups)
         if self.plan == NULL:
             raise MemoryError
 
-    cdef void _write(self, cnp.ndarray a):
+    cdef int _fill(self, lrc_tensor *x, cnp.ndarray p, store) except -1:
+        """One parameter and the arrays that belong to it."""
+        cdef Py_ssize_t j
+        x.p = cnp.PyArray_DATA(p)
+        x.n = cnp.PyArray_SIZE(p)
+        x.dtype = _dtype(p)
+        x.group = store.group
+        self._write(p)
+        for j in range(len(store.states)):
+            x.state[j] = _data(store.states[j])
+            x.scale[j] = <uint8_t *>_data(store.scales[j])
+            if store.states[j] is not None:
+                x.state_dtype = _state_dtype(store.states[j])
+        for j in range(LRC_AVERAGES):
+            x.average[j] = _data(store.averages[j])
+        x.master = _data(store.master)
+        if store.master is not None:
+            x.master_kind = LRC_SPLIT if store.master.dtype == np.uint16 else LRC_MASTER
+        x.sum = _data(store.sum)
+        x.trace = _data(store.trace)
+        x.lr_scale = store.lr_scale
+        x.no_decay = not store.decays
+        x.units = store.units
+        x.unit_columns = not store.rows
+        for a in (*store.states, *store.scales, *store.averages, store.master, store.sum,
+                  store.trace):
+            if a is not None:
+                self._write(a)
+        return 0
+
+    cdef int _write(self, cnp.ndarray a) except -1:
         cdef span s = _span(a)
         if s.low < s.high:
             self.written[self.n_written] = s
             self.n_written += 1
+        return 0
 
     def __dealloc__(self):
         lrc_plan_free(self.plan)
@@ -280,44 +320,73 @@ cdef class Plan:
 
     def set_value(self, int group, int slot, value, interval, str who, str name):
         """A hyper-parameter: a number, or a Curve whose values `interval` will check."""
-        cdef lrc_group *g = &self.groups[group]
-        cdef Curve curve = value if isinstance(value, Curve) else None
-        if curve is None:
-            g.h[slot] = value
-        g.schedule[slot] = &curve.c if curve is not None else NULL
-        self._keep((group, slot), curve, interval, who, name)
+        self._set_number(group, slot, value, interval, who, name)
 
     def set_clip_value(self, int group, value, interval, str who):
-        cdef lrc_group *g = &self.groups[group]
+        self._set_number(group, CLIP_VALUE, 0.0 if value is None else value, interval, who,
+                         "clip_value")
+
+    def set_clip_norm(self, int group, value, interval, str who):
+        """Of a group, or with group -1 of all that have none of their own."""
+        self._set_number(group, CLIP_NORM, 0.0 if value is None else value, interval, who,
+                         "clip_norm")
+
+    cdef int _set_number(self, int group, int slot, value, interval, str who, str name) except -1:
         cdef Curve curve = value if isinstance(value, Curve) else None
-        g.clip_value = 0 if value is None or curve is not None else value
-        g.clip_value_schedule = &curve.c if curve is not None else NULL
-        self._keep((group, -1), curve, interval, who, "clip_value")
-
-    def set_clip_norm(self, value, interval, str who):
-        cdef Curve curve = value if isinstance(value, Curve) else None
-        self.plan.clip_norm = 0 if value is None or curve is not None else value
-        self.plan.clip_norm_schedule = &curve.c if curve is not None else NULL
-        self._keep((-1, -1), curve, interval, who, "clip_norm")
-
-    def set_maximize(self, int group, bint maximize):
-        self.groups[group].maximize = maximize
-
-    def set_nonfinite(self, int nonfinite):
-        self.plan.nonfinite = nonfinite
-
-    cdef _keep(self, tuple place, Curve curve, interval, str who, str name):
+        cdef double *number = self._number(group, slot)
+        cdef const lrc_schedule **schedule = self._schedule(group, slot)
         if curve is None:
-            self.curves.pop(place, None)
+            number[0] = value
+            schedule[0] = NULL
+            self.curves.pop((group, slot), None)
         else:
-            self.curves[place] = (curve, interval, who, name)
+            schedule[0] = &curve.c
+            self.curves[(group, slot)] = (curve, interval, who, name)
+        return 0
 
-    cdef double _value(self, int group, int slot) noexcept:
+    cdef double *_number(self, int group, int slot) noexcept:
         if group < 0:
-            return self.plan.clip_norm
-        if slot < 0:
-            return self.groups[group].clip_value
-        return self.groups[group].h[slot]
+            return &self.plan.clip_norm
+        if slot == CLIP_NORM:
+            return &self.groups[group].clip_norm
+        if slot == CLIP_VALUE:
+            return &self.groups[group].clip_value
+        return &self.groups[group].h[slot]
+
+    cdef const lrc_schedule **_schedule(self, int group, int slot) noexcept:
+        if group < 0:
+            return &self.plan.clip_norm_schedule
+        if slot == CLIP_NORM:
+            return &self.groups[group].clip_norm_schedule
+        if slot == CLIP_VALUE:
+            return &self.groups[group].clip_value_schedule
+        return &self.groups[group].schedule[slot]
+
+    def set_group(self, int group, bint maximize, double agc, double agc_eps, int select,
+                  int rounding):
+        """What a group's step is beyond its hyper-parameters; agc 0: off."""
+        cdef lrc_group *g = &self.groups[group]
+        if agc != 0 and not lrc_plan_agc(self.plan):
+            raise MemoryError
+        g.maximize, g.agc, g.agc_eps, g.select, g.rounding = (
+            maximize, agc, agc_eps, select, rounding)
+
+    def set_options(self, int nonfinite, bint zero_grads, uint64_t seed):
+        self.plan.nonfinite = nonfinite
+        self.plan.zero_grads = self.zeroing = zero_grads
+        self.plan.seed = seed
+
+    def set_averages(self, lookahead, ema, swa):
+        """(k, alpha), (decay, warmup), (start, every); None: off."""
+        self.plan.lookahead, self.plan.lookahead_alpha = (0, 0) if lookahead is None else lookahead
+        self.plan.ema_decay, self.plan.ema_warmup = (0, 0) if ema is None else ema
+        self.plan.swa_start, self.plan.swa_every = (0, 0) if swa is None else swa
+
+    def set_stats(self, rows, int64_t every):
+        """Where to put the statistics: float64, a row of lrc_stats a parameter; None: nowhere."""
+        self.stats = rows
+        self.plan.stats = <lrc_stats *>_data(rows)
+        self.plan.trace_every = every
 
     cdef int _refresh(self) except -1:
         """Put the schedules' values for this update in place; refuse one out of its domain."""
@@ -330,7 +399,8 @@ cdef class Plan:
             if error is not None:
                 raise error
         for (group, slot), (curve, interval, who, name) in self.curves.items():
-            interval.check(f"{who} at update {self.plan.t}", name, self._value(group, slot))
+            interval.check(f"{who} at update {self.plan.t}", name,
+                           self._number(group, slot)[0])
         return 0
 
     def hypers(self, int group):
@@ -391,21 +461,26 @@ cdef class Plan:
             raise TypeError(f"grads{self.labels[i]}: must have no mask; fill the array first")
         number = _dtype(g)
         if number < 0:
-            raise TypeError(f"grads{self.labels[i]}: dtype must be float32, float64 or float16, "
-                            f"got {g.dtype}")
+            raise TypeError(f"grads{self.labels[i]}: dtype must be float32, float64, float16 or "
+                            f"bfloat16, got {g.dtype}")
         if cnp.PyArray_NDIM(g) != ndim:
             self._wrong_shape(i, g)
         for d in range(ndim):
             if cnp.PyArray_DIM(g, d) != cnp.PyArray_DIM(p, d):
                 self._wrong_shape(i, g)
+        if self.zeroing:
+            self._check_zeroed(i, g)
         if not cnp.PyArray_ISALIGNED(g) or cnp.PyArray_ISBYTESWAPPED(g):
             g = np.array(g, g.dtype.newbyteorder("="))
         s = _span(g)
         if s.low != self.seen[i].low or s.high != self.seen[i].high:
-            if self._is_written(s):
-                g = g.copy()
-            else:
+            if not self._is_written(s):
                 self.seen[i] = s
+            elif self.zeroing:
+                raise ValueError(f"grads{self.labels[i]}: must share no memory with parameters or "
+                                 "state, since zero_grads sets it to zero")
+            else:
+                g = g.copy()
         in_order = cnp.PyArray_IS_C_CONTIGUOUS(g) if c_order else cnp.PyArray_IS_F_CONTIGUOUS(g)
         x.g_ndim = 0 if in_order else ndim
         if not in_order:
@@ -416,6 +491,46 @@ cdef class Plan:
         x.g_dtype = number
         self.held.append(g)
         return 0
+
+    cdef int _check_zeroed(self, Py_ssize_t i, cnp.ndarray g) except -1:
+        """A gradient that the step is to set to zero."""
+        if not cnp.PyArray_ISWRITEABLE(g):
+            raise ValueError(f"grads{self.labels[i]}: must be writable, since zero_grads sets it "
+                             "to zero, got a read-only array")
+        self.given.append((i, g))
+        return 0
+
+    cdef int _check_apart(self) except -1:
+        """Gradients that are set to zero must not be read through another afterwards."""
+        cdef Py_ssize_t i, m = len(self.given)
+        cdef span *spans
+        cdef bint apart = True
+        if m < 2:
+            return 0
+        spans = <span *>PyMem_Calloc(m, sizeof(span))
+        if spans == NULL:
+            raise MemoryError
+        for i in range(m):
+            spans[i] = _span((<list>self.given)[i][1])
+        qsort(spans, m, sizeof(span), _by_low)
+        for i in range(1, m):
+            apart = apart and spans[i].low >= spans[i - 1].high
+        PyMem_Free(spans)
+        if apart:
+            return 0
+        for i in range(1, m):
+            for j in range(i):
+                if np.shares_memory(self.given[i][1], self.given[j][1]):
+                    a, b = self.labels[self.given[i][0]], self.labels[self.given[j][0]]
+                    raise ValueError(f"grads{a}: must share no memory with grads{b}, since "
+                                     "zero_grads sets both to zero")
+        return 0
+
+    def zero(self):
+        """Set the gradients last given to zero, in whatever form they came."""
+        for _, g in self.given:
+            g[...] = 0
+        self.given.clear()
 
     cdef bint _is_written(self, span s) noexcept:
         """Whether a step writes to any of these bytes."""
@@ -454,29 +569,107 @@ cdef class Plan:
         self._enter()
 
     def __exit__(self, *error):
+        self._leave()
+
+    cdef int _leave(self) except -1:
         self.held.clear()
+        if self.zeroing:
+            self.given.clear()
         self.busy = False
+        return 0
+
+    cdef int _take(self, grads) except -1:
+        """Check the gradients and put them in place."""
+        if self.zeroing:
+            self.given.clear()
+        self._match(self.tree, grads)
+        if self.zeroing:
+            self._check_apart()
+        return 0
 
     def step(self, grads):
-        """Check, then update in place. True if the step was made, False if it was skipped."""
+        """Check, then update in place. True if the step was made, False if it was skipped.
+
+        With None what has been accumulated is used.
+        """
         cdef int made
         self._enter()
         try:
-            self._match(self.tree, grads)
+            if grads is not None or self.plan.micro == 0:
+                self._take(grads)
             self._refresh()
             with nogil:
                 made = lrc_update(self.plan)
             if not made and self.plan.nonfinite == LRC_RAISE:
                 self.raise_nonfinite(self.plan.bad_tensor)
+            if self.zeroing:
+                self._zero_copied()
             return made != 0
         finally:
-            self.held.clear()
-            self.busy = False
+            self._leave()
+
+    cdef int _zero_copied(self) except -1:
+        """Gradients that were read through a copy are not zero yet."""
+        cdef cnp.ndarray g
+        for i, g in self.given:
+            if self.tensors[<Py_ssize_t>i].g != cnp.PyArray_DATA(g):
+                g[...] = 0
+        return 0
+
+    def accumulate(self, grads):
+        """Check, then add to the sums."""
+        self._enter()
+        try:
+            self._take(grads)
+            with nogil:
+                lrc_accumulate(self.plan)
+            if self.zeroing:
+                self._zero_copied()
+        finally:
+            self._leave()
+
+    def drop(self):
+        """Forget what has been accumulated."""
+        lrc_drop(self.plan)
+
+    @property
+    def micro(self):
+        """Calls of `accumulate` that wait for a step."""
+        return self.plan.micro
+
+    @micro.setter
+    def micro(self, int64_t micro):
+        self.plan.micro = micro
+
+    @property
+    def summed(self):
+        """How many gradients each parameter's sum holds."""
+        return [self.tensors[i].summed for i in range(self.n)]
+
+    @summed.setter
+    def summed(self, list summed):
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            self.tensors[i].summed = summed[i]
+
+    @property
+    def loss_scale(self):
+        """What the gradients are divided by."""
+        return self.plan.loss_scale if self.plan.loss_scale != 0 else 1.0
+
+    @loss_scale.setter
+    def loss_scale(self, double scale):
+        self.plan.loss_scale = scale
+
+    @property
+    def bad_tensor(self):
+        """After a refused step: the first parameter whose gradient is not finite."""
+        return self.plan.bad_tensor
 
     def collect(self, grads):
         """The gradients of a step, checked, one array or None a parameter."""
         cdef Py_ssize_t i, k = 0
-        self._match(self.tree, grads)
+        self._take(grads)
         held, self.held = self.held, []
         out = []
         for i in range(self.n):
@@ -485,10 +678,12 @@ cdef class Plan:
         return out
 
     def advance(self, double grad_norm):
-        """Count an update that was made elsewhere, with the gradients last collected."""
+        """Count an update that was made elsewhere: with what was accumulated, or else with the
+        gradients last collected."""
         cdef Py_ssize_t i
         for i in range(self.n):
-            self.tensors[i].t += self.tensors[i].g != NULL
+            self.tensors[i].t += (self.tensors[i].summed > 0 if self.plan.micro
+                                  else self.tensors[i].g != NULL)
         self.plan.t += 1
         self.plan.grad_norm = grad_norm
 
@@ -496,12 +691,11 @@ cdef class Plan:
         """The memory traffic of a step with additions only; finite values stay as they are."""
         self._enter()
         try:
-            self._match(self.tree, grads)
+            self._take(grads)
             with nogil:
                 lrc_roofline(self.plan)
         finally:
-            self.held.clear()
-            self.busy = False
+            self._leave()
 
     def raise_nonfinite(self, Py_ssize_t i):
         raise NonFiniteError(

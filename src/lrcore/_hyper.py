@@ -10,7 +10,7 @@ from . import _core
 from ._domain import Interval
 from ._schedule import Schedule
 
-__all__ = ["DOMAINS", "POSITIVE", "RULES", "Number", "check", "slots"]
+__all__ = ["DOMAINS", "RULES", "Number", "check", "check_value", "curve", "slots"]
 
 Number: TypeAlias = "float | Schedule"
 
@@ -19,6 +19,8 @@ POSITIVE = Interval(0, INF, closed_low=False, closed_high=False)
 NONNEGATIVE = Interval(0, INF, closed_high=False)
 ANY = Interval(-INF, INF, closed_low=False, closed_high=False)
 UNIT = Interval(0, 1, closed_high=False)
+COUNT = Interval(0, 2**53, integer=True)
+LENGTH = Interval(1, 2**53, integer=True)
 FLAG = None
 
 #: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
@@ -35,9 +37,6 @@ DOMAINS: dict[str, Interval | None] = {
     "amsgrad": FLAG,
     "centered": FLAG,
     "nesterov": FLAG,
-    "maximize": FLAG,
-    "clip_value": POSITIVE,
-    "clip_norm": POSITIVE,
 }
 
 #: The rows of rules.def.
@@ -58,16 +57,24 @@ def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, An
 
 
 def check(who: str, domain: str, name: str, value: Any) -> Any:
-    """A value inside its domain, as a float, a bool or the schedule it is; or an error."""
+    """A hyper-parameter inside its domain: a float, a bool or the schedule it is; or an error."""
     if domain not in DOMAINS:
         raise KeyError(f"DOMAINS in _hyper.py says nothing of {domain!r}, which {who} has")
-    interval = DOMAINS[domain]
-    if interval is None:
+    scheduled = isinstance(value, Schedule) and DOMAINS[domain] is not FLAG
+    return value if scheduled else check_value(who, name, value, DOMAINS[domain])
+
+
+def check_value(who: str, name: str, value: Any, domain: Interval | None) -> Any:
+    """A number inside an interval, or a bool where there is none; or an error."""
+    if domain is None:
         if not isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{who}: {name} must be True or False, got {value!r}")
         return bool(value)
-    if isinstance(value, Schedule):
-        return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    return float(interval.check(who, name, value))
+    return domain.check(who, name, value)
+
+
+def curve(value: Any) -> Any:
+    """A value as ``_core`` takes it: a schedule as its curve."""
+    return value._curve if isinstance(value, Schedule) else value

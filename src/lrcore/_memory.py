@@ -1,21 +1,77 @@
-"""What a step writes to: which parameters are accepted, and where their state lies."""
+"""What a step writes to: which parameters are accepted, and where their slots lie."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._masks import Terms
+from ._slots import AVERAGES, Slot
 from ._tree import Leaf
 
-__all__ = ["allocate", "check_params"]
+__all__ = ["Arrays", "Slabs", "Store", "allocate", "check_params", "flat", "slabs", "store"]
 
 Array: TypeAlias = NDArray[Any]
+#: The slots of a parameter by name.
+Arrays: TypeAlias = dict[str, Array]
+#: Makes room: uninitialised bytes of the sizes asked for, and whether they are zeros.
+Slabs: TypeAlias = Callable[[Sequence[int]], "tuple[list[NDArray[np.uint8]], bool]"]
 
 LINE = 64  # bytes of a cache line
 STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for the same cache sets
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass
+class Store:
+    """What a step reads and writes of one parameter, in the form that ``_core.Plan`` takes.
+
+    `states` and `scales` are in the order of the rule's row. All but scales and trace have the
+    shape and memory order of p.
+    """
+
+    p: Array
+    group: int
+    states: list[Array | None]
+    scales: list[Array | None]  # beside 8-bit states: flat uint8, one for 128 elements
+    master: Array | None = None  # float32, or uint16: the lower halves
+    averages: list[Array | None] = field(default_factory=lambda: [None] * 3)  # slow, ema, swa
+    sum: Array | None = None
+    trace: Array | None = None
+    lr_scale: float = 1.0
+    decays: bool = True
+    units: int = 1  # that adaptive clipping looks at one by one
+    rows: bool = True  # each unit is a run of memory; otherwise unit i is every units-th from i
+
+
+def store(
+    leaf: Leaf, names: Sequence[str], arrays: Mapping[str, Array], axis: int | None, terms: Terms
+) -> Store:
+    """The Store of a parameter with its slots; `axis` counts the units of adaptive clipping."""
+    p = leaf.array.view(np.ndarray)  # what is done to the caller's array object changes nothing
+    units, rows = 1, True
+    if axis is not None and p.ndim > 1:
+        units = max(p.shape[axis], 1)
+        rows = p.flags.c_contiguous == (axis == 0)
+    return Store(
+        p,
+        leaf.group,
+        [arrays.get(name) for name in names],
+        [arrays.get(f"{name}_scale") for name in names],
+        arrays.get("master", arrays.get("low")),
+        [arrays.get(name) for name in AVERAGES],
+        arrays.get("sum"),
+        arrays.get("trace"),
+        terms.lr_scale,
+        terms.decays,
+        units,
+        rows,
+    )
 
 
 def check_params(who: str, leaves: list[Leaf], labels: list[str]) -> None:
@@ -36,8 +92,8 @@ def check_params(who: str, leaves: list[Leaf], labels: list[str]) -> None:
 def _problem(a: Any) -> tuple[type[Exception], str] | None:
     if not isinstance(a, np.ndarray):
         return TypeError, f"a NumPy array, got {type(a).__name__}"
-    if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
-        return TypeError, f"of dtype float32 or float64, got {a.dtype}"
+    if a.dtype.newbyteorder("=").name not in FLOATS:
+        return TypeError, f"of dtype float16, bfloat16, float32 or float64, got {a.dtype}"
     if not a.dtype.isnative:
         return TypeError, f"in native byte order, got {a.dtype!r}"
     if not a.flags.writeable:
@@ -73,39 +129,60 @@ def _check_distinct(who: str, leaves: list[Leaf], labels: list[str]) -> None:
 
 
 def allocate(
-    leaves: list[Leaf], have: list[list[Array | None]], starts: list[list[float | None]]
-) -> list[list[Array | None]]:
-    """The state arrays of each parameter: those it has and still needs, and new ones for the rest.
+    leaves: list[Leaf], have: list[Arrays], wanted: list[list[Slot]], room: Slabs
+) -> list[Arrays]:
+    """The slots of each parameter: those it has that fit, and new ones for the rest.
 
-    `starts` says of each array what it begins at, None where there is to be none. New arrays of one
-    name and dtype lie in one slab.
+    New arrays of one name and dtype lie in one slab.
     """
-    out = [
-        [None if start is None else a for a, start in zip(arrays, row, strict=True)]
-        for arrays, row in zip(have, starts, strict=True)
-    ]
-    wanted: dict[tuple[int, np.dtype[Any]], list[int]] = {}
-    for i, leaf in enumerate(leaves):
-        for j, start in enumerate(starts[i]):
-            if start is not None and out[i][j] is None:
-                wanted.setdefault((j, leaf.array.dtype), []).append(i)
-    for number, ((j, dtype), members) in enumerate(wanted.items()):
-        sizes = [-(-leaves[i].array.nbytes // LINE) * LINE for i in members]
-        slab = _slab(sum(sizes), number)
+    todo: dict[tuple[str, np.dtype[Any]], list[tuple[int, Slot]]] = {}
+    for i, slots in enumerate(wanted):
+        for slot in slots:
+            if not slot.fits(have[i].get(slot.name), leaves[i]):
+                todo.setdefault((slot.name, slot.dtype), []).append((i, slot))
+    sizes = [[_bytes(leaves[i], slot) for i, slot in members] for members in todo.values()]
+    places, zeros = room([sum(-(-size // LINE) * LINE for size in row) for row in sizes])
+    made: dict[tuple[int, str], Array] = {}
+    for members, row, place in zip(todo.values(), sizes, places, strict=True):
         at = 0
-        for i, size in zip(members, sizes, strict=True):
-            p = leaves[i].array
-            row = slab[at : at + p.nbytes].view(dtype)
-            row[...] = starts[i][j]
-            out[i][j] = (
-                row.reshape(p.shape) if p.flags.c_contiguous else row.reshape(p.shape[::-1]).T
-            )
-            at += size
-    return out
+        for (i, slot), size in zip(members, row, strict=True):
+            array = _shaped(place[at : at + size].view(slot.dtype), leaves[i], slot)
+            if slot.start is None:
+                with np.errstate(all="ignore"):
+                    array[...] = leaves[i].array
+            elif not zeros or slot.start:
+                array[...] = slot.start if array.dtype != np.uint8 else 0
+            made[i, slot.name] = array
+            at += -(-size // LINE) * LINE
+    return [
+        {s.name: made[i, s.name] if (i, s.name) in made else have[i][s.name] for s in slots}
+        for i, slots in enumerate(wanted)
+    ]
 
 
-def _slab(size: int, number: int) -> NDArray[np.uint8]:
-    """Uninitialised bytes on a cache line. np.empty, since it asks for huge pages where it pays."""
-    raw = np.empty(size + LINE + number * STAGGER, np.uint8)
-    start = -raw.__array_interface__["data"][0] % LINE + number * STAGGER
-    return raw[start : start + size]
+def _bytes(leaf: Leaf, slot: Slot) -> int:
+    n = leaf.array.size if slot.size is None else slot.size
+    return int(n) * slot.dtype.itemsize
+
+
+def _shaped(row: Array, leaf: Leaf, slot: Slot) -> Array:
+    """A row of elements as an array of the slot's shape, in the parameter's memory order."""
+    p = leaf.array
+    if slot.size is not None:
+        return row
+    return row.reshape(p.shape) if p.flags.c_contiguous else row.reshape(p.shape[::-1]).T
+
+
+def flat(a: Array, like: Array) -> Array:
+    """A view of an array as one row, in the order in which `like` lies in memory."""
+    return a.reshape(-1) if like.flags.c_contiguous else a.T.reshape(-1)
+
+
+def slabs(sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], bool]:
+    """Room in memory, on cache lines. np.empty, since it asks for huge pages where it pays."""
+    out = []
+    for number, size in enumerate(sizes):
+        raw = np.empty(size + LINE + number * STAGGER, np.uint8)
+        start = -raw.__array_interface__["data"][0] % LINE + number * STAGGER
+        out.append(raw[start : start + size])
+    return out, False

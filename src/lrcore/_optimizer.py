@@ -6,118 +6,106 @@ domains) and from the row in ``rules.def`` (state arrays, order of the hyper-par
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _core, _memory
-from ._hyper import DOMAINS, POSITIVE, RULES, Number, check, slots
+from . import _core, _showing
+from ._group import ParamGroup
+from ._hyper import POSITIVE, RULES, check_value
+from ._layout import Layout, Progress, planned, send
+from ._masks import Given
+from ._options import GROUP, MASKS, split
+from ._rule import Rule
 from ._schedule import Schedule
-from ._tree import Leaf, flatten, labelled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Optimizer", "Options", "ParamGroup"]
+    from ._stats import Stats
+
+__all__ = ["Optimizer", "ParamGroup"]
 
 Array: TypeAlias = NDArray[Any]
 
-NONFINITE = _core.NONFINITE
 
-
-class Options(TypedDict, total=False):
-    """The options that every rule takes, keyword only."""
-
-    maximize: bool
-    clip_norm: Number | None
-    clip_value: Number | None
-    nonfinite: Literal["raise", "skip", "ignore"]
-    backend: Literal["c", "numpy"]
-
-
-class ParamGroup(MutableMapping[str, Any]):
-    """One group of parameters and what it is updated with; assigning checks.
-
-    A mapping from ``"params"`` and the names of the hyper-parameters, ``maximize`` and
-    ``clip_value`` to their values. ``"params"`` cannot be assigned, nothing can be deleted.
-    """
-
-    def __init__(self, owner: Optimizer, index: int) -> None:
-        self._owner = owner
-        self._index = index
-
-    @property
-    def _values(self) -> dict[str, Any]:
-        return self._owner._layout.groups[self._index]
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._owner._assign(self._index, {name: value})
-
-    def update(self, *args: Any, **changes: Any) -> None:
-        """Assign several at once: all of them, or none where one is refused."""
-        self._owner._assign(self._index, dict(*args, **changes))
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError(f"param_groups[{self._index}]: {name!r} cannot be deleted")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return repr({k: v for k, v in self._values.items() if k != "params"})
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What an optimizer works on; replaced as a whole, so that nothing is ever half changed.
-
-    ``leaves`` are the arrays as they were found when their group was made: whatever happens to the
-    containers they came in, an optimizer goes on with these.
-    """
-
-    groups: list[dict[str, Any]]
-    leaves: list[Leaf]
-    trees: list[Any]
-    states: list[list[Array | None]]
-    grouped: bool
-    clip_norm: Any
-    nonfinite: str
-
-
-class Optimizer:
+class Optimizer(Rule):
     """What all update rules share. Made by its subclasses, one a rule.
 
     Parameters
     ----------
     params : ndarray, list, tuple, dict, or list of groups
-        Contiguous, writable float32 or float64 arrays, nested at will; updated in place. A list of
-        dicts with the key ``"params"`` makes groups, each with its own hyper-parameters.
+        Contiguous, writable arrays of float16, bfloat16 (``ml_dtypes.bfloat16``), float32 or
+        float64, nested at will; updated in place. A list of dicts with the key ``"params"`` makes
+        groups, each with its own hyper-parameters and options. Arithmetic is in float64 for
+        float64 parameters and in float32 for all others.
     hypers : dict
         The rule's hyper-parameters by name.
+
+    Other Parameters
+    ----------------
     maximize : bool, default False
-        Ascend instead of descend.
-    clip_norm : float or Schedule, optional
-        Scale the gradients by ``clip_norm / (norm + 1e-6)`` where that is below 1; ``norm`` is the
-        2-norm of all gradients of the step together, in float64.
+        Ascend instead of descend. Each group may have its own of the options down to `master`.
     clip_value : float or Schedule, optional
         Limit every element of the (scaled) gradient to [-clip_value, clip_value].
+    clip_norm : float or Schedule, optional
+        Scale the gradients by ``clip_norm / (norm + 1e-6)`` where that is below 1; ``norm`` is the
+        2-norm of all gradients of the step together, in float64. A group that is given a
+        `clip_norm` is clipped by the norm of its own and left out of the common one.
+    agc : float or AGC, optional
+        Adaptive clipping of each output unit by the ratio of gradient and parameter, see `AGC`.
+    cautious : bool, default False
+        Move only the elements whose step agrees in sign with the gradient, further by the inverse
+        of their share (at most 1000). Liang et al. 2024, "Cautious Optimizers".
+    grams : bool, default False
+        Take the step's size from the rule and its direction from the gradient. Cao, Li & Song 2024,
+        "Grams: Gradient Descent with Adaptive Momentum Scaling". Not with `cautious`.
+    state_dtype : {None, "float32", "float64", "bfloat16", "int8"}, default None
+        What the rule's state is kept in; None is the dtype of the arithmetic. "int8" is 8 bits an
+        element and a scale for 128 of them. Cannot be changed.
+    rounding : {"nearest", "stochastic"}, default "nearest"
+        How numbers are stored in a narrow format. "stochastic" is unbiased: updates far below the
+        last bit still count. Second moments in 8 bits are always rounded so.
+    master : {None, "float32", "split"}, default None
+        What narrow parameters are continued in: a float32 copy, or, for bfloat16, the 16 bits that
+        they lack. Cannot be changed.
+    decay_mask : str, list of str, callable or structure, optional
+        Which parameters `weight_decay` is for: those whose path matches a pattern such as
+        ``"*.w"`` (:mod:`fnmatch`), those for which ``decay_mask(path, array)`` is True, or a
+        structure like `params` of bools. See `matrices_only`. This and `lr_scale` may be given for
+        each group, and are resolved when a group is made.
+    lr_scale : dict, callable or structure, optional
+        A factor in (0, inf) on the rate of each parameter: a dict of path patterns (the first match
+        counts, 1.0 without one), ``lr_scale(path, array)``, or a structure like `params`. A dict
+        with just the keys of a dict of parameters, or with containers in it, is a structure. See
+        `layerwise`.
     nonfinite : {"raise", "skip", "ignore"}, default "raise"
         What a step does when a gradient holds inf or NaN: raise `NonFiniteError`, return False, or
         update regardless. The first two leave parameters, state and counters as they were.
     backend : {"c", "numpy"}, default "c"
         "numpy" computes the same bits with `lrcore.reference`, slowly.
+    ema : float or EMA, optional
+        Keep an exponential average of the parameters, see `EMA`.
+    swa : SWA or True, optional
+        Keep a plain mean of the parameters, see `SWA`.
+    lookahead : Lookahead or True, optional
+        Keep slow parameters, see `Lookahead`.
+    zero_grads : bool, default False
+        Set the gradients to zero once they are used, by a step that was made or skipped or by
+        `accumulate`. They must be writable, and neither overlap each other nor the parameters.
+    loss_scale : float or LossScaler, optional
+        What the loss was multiplied with; gradients are divided by it. A `LossScaler` adapts.
+    stats : bool, default False
+        Measure each step, see `stats`.
+    seed : int, default 0
+        In [0, 2**64); of stochastic rounding.
+    state_file : path, optional
+        Keep state and averages in this file, mapped into memory, so that they may exceed it. An
+        empty file or one of an earlier optimizer is replaced, any other refused. Copies of the
+        optimizer keep their state in memory; a forked child shares the file and must not step.
     """
-
-    rule: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -127,101 +115,61 @@ class Optimizer:
         elif not cls.rule:
             raise TypeError(f"csrc/rules.def has no row {rule} for the class {cls.__name__}")
 
-    def __init__(
-        self,
-        params: Any,
-        hypers: dict[str, Any],
-        *,
-        maximize: bool = False,
-        clip_norm: Number | None = None,
-        clip_value: Number | None = None,
-        nonfinite: Literal["raise", "skip", "ignore"] = "raise",
-        backend: Literal["c", "numpy"] = "c",
-        **unknown: Any,
-    ) -> None:
+    def __init__(self, params: Any, hypers: dict[str, Any], **options: Any) -> None:
         who = type(self).__name__
-        self._defaults = {**hypers, "maximize": maximize, "clip_value": clip_value}
         if not self.rule:
             raise TypeError("Optimizer is what all rules share; make one of lrcore.optimizers")
-        for name in unknown:
-            known = [*self._defaults, "clip_norm", "nonfinite", "backend"]
-            raise TypeError(f"{who}: there is no option {name!r}; there are {sorted(known)}")
-        if not isinstance(backend, str) or backend not in ("c", "numpy"):
-            raise ValueError(f'{who}: backend must be "c" or "numpy", got {backend!r}')
-        self._backend = backend
-        options = self._checked_options(clip_norm, nonfinite)
+        self._defaults, whole, masks = split(who, hypers, options)
+        self._masks = Given(**masks)
         grouped = _is_groups(who, params)
-        groups = [
-            self._new_group(g, i) for i, g in enumerate(params if grouped else [{"params": params}])
-        ]
-        layout = _Layout([], [], [], [], grouped, *options)
+        given = params if grouped else [{"params": params}]
+        groups = [self._new_group(g, i) for i, g in enumerate(given)]
+        layout = Layout.empty(grouped, whole)
         for group in groups:
-            layout = self._with_group(layout, group)
-        self._publish(*self._planned(layout, 0, []))
+            layout = layout.with_group(who, group)
+        layout = layout._replace(terms=self._masks.terms(who, layout, given))
+        if whole.state_file is not None:
+            from ._file import StateFile
+
+            layout = layout._replace(file=StateFile(who, whole.state_file))
+        progress = Progress(loss_scale=whole.first_scale)
+        self._publish(*planned(type(self), layout, progress), progress)
 
     # ------------------------------------------------------------------------- groups
 
     def _new_group(self, given: Mapping[str, Any], index: int) -> dict[str, Any]:
-        unknown = sorted(set(given) - set(self._defaults) - {"params"}, key=repr)
+        known = {*self._defaults, *MASKS}
+        unknown = sorted(set(given) - known - {"params"}, key=repr)
         if unknown:
             raise TypeError(
                 f"{type(self).__name__}: params[{index}] has the unknown option {unknown[0]!r}; "
-                f"there are {sorted(self._defaults)}"
+                f"there are {sorted(known)}"
             )
-        return self._checked({**self._defaults, **given})
-
-    @classmethod
-    def _checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a group by name, each inside its domain."""
-        who, columns = cls.__name__, RULES[cls.rule][2]
-        out: dict[str, Any] = {}
-        for name, value in values.items():
-            if name == "params" or (name == "clip_value" and value is None):
-                out[name] = value
-            elif name in ("clip_value", "maximize"):
-                out[name] = check(who, name, name, value)
-            else:
-                try:
-                    places = slots(name, value, columns)
-                except ValueError as error:
-                    raise ValueError(f"{who}: {error}") from None
-                checked = [check(who, name, label, v) for _, v, label in places]
-                out[name] = checked[0] if name in columns else tuple(checked)
-        cls._check_together(out)
-        return out
-
-    def _checked_options(self, clip_norm: Any, nonfinite: Any) -> tuple[Any, str]:
-        who = type(self).__name__
-        if not isinstance(nonfinite, str) or nonfinite not in NONFINITE:
-            raise ValueError(f"{who}: nonfinite must be one of {NONFINITE}, got {nonfinite!r}")
-        if clip_norm is not None:
-            clip_norm = check(who, "clip_norm", "clip_norm", clip_norm)
-        return clip_norm, nonfinite
-
-    @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
-        """Refuse values that are fine one by one but not together; a rule may say which."""
+        own = {k: v for k, v in given.items() if k not in MASKS}
+        return self._checked({**self._defaults, **own})
 
     def _assign(self, index: int, changes: Mapping[str, Any]) -> None:
+        who = type(self).__name__
         for name in changes:
             if name not in self._defaults:
                 raise KeyError(
                     f"param_groups[{index}]: {name!r} cannot be set; there are "
                     f"{sorted(self._defaults)}"
                 )
-        with self._plan:
+        with self._alone():
             old = self._layout.groups[index]
             new = self._checked({**old, **changes})
-            switched = [a is None for a in self._starts(old)] != [
-                a is None for a in self._starts(new)
-            ]
-            if switched:
-                groups = list(self._layout.groups)
-                groups[index] = new
-                layout = replace(self._layout, groups=groups)
-                self._publish(*self._planned(layout, self._plan.t, self._plan.ages))
+            for name in changes:
+                if name in GROUP and GROUP[name].fixed and new[name] != old[name]:
+                    raise ValueError(
+                        f"{who}: {name} cannot be changed; make a new optimizer and "
+                        "load_state_dict(..., convert=True)"
+                    )
+            had, has = ([a is None for a in self._starts(v).values()] for v in (old, new))
+            if had != has or new["agc"] != old["agc"]:
+                self._replan(self._layout.with_values(index, new))
             else:
-                self._send(self._plan, index, new)
+                send(type(self), self._plan, index, new)
                 self._layout.groups[index] = new
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
@@ -236,125 +184,78 @@ class Optimizer:
         -----
         From then on ``step`` takes a list with one structure of gradients a group.
         """
+        who = type(self).__name__
         if not isinstance(group, Mapping) or "params" not in group:
-            raise TypeError(
-                f'{type(self).__name__}: group must be a dict with the key "params", got {group!r}'
-            )
-        with self._plan:
-            new = self._new_group(group, len(self._layout.groups))
-            layout = self._with_group(replace(self._layout, grouped=True), new)
-            self._publish(*self._planned(layout, self._plan.t, self._plan.ages))
+            raise TypeError(f'{who}: group must be a dict with the key "params", got {group!r}')
+        with self._alone():
+            index = len(self._layout.groups)
+            new = self._new_group(group, index)
+            layout = self._layout._replace(grouped=True).with_group(who, new)
+            found = self._masks.terms(who, layout, [group], index)
+            self._replan(layout._replace(terms=layout.terms + found))
 
     # --------------------------------------------------------------------------- plan
 
-    def _with_group(self, layout: _Layout, group: dict[str, Any]) -> _Layout:
-        """The layout and one more group, whose arrays are looked at here and never again."""
-        index = len(layout.groups)
-        leaves, tree = flatten(group["params"], index, start=len(layout.leaves))
-        if not leaves:
-            label = f"[{index}]" if layout.grouped else ""
-            raise ValueError(
-                f"{type(self).__name__}: params{label} must hold at least one array, got none"
+    _shown: str | None = None
+
+    def _alone(self) -> _core.Plan:
+        """The plan, whose `with` keeps others out; not while the parameters hold averages."""
+        if self._shown is not None:
+            raise RuntimeError(
+                f"{type(self).__name__}: must be left alone inside the `with` of averaged(), while "
+                f'the parameters hold the average "{self._shown}"'
             )
-        no_state: list[Array | None] = [None] * len(self._state_names)
-        return replace(
-            layout,
-            groups=[*layout.groups, group],
-            leaves=[*layout.leaves, *leaves],
-            trees=[*layout.trees, tree],
-            states=layout.states + [no_state.copy() for _ in leaves],
-        )
-
-    def _planned(self, layout: _Layout, t: int, ages: list[int]) -> tuple[_Layout, _core.Plan]:
-        """The layout with the state it needs, and its plan, ready for a step."""
-        who, leaves = type(self).__name__, layout.leaves
-        labels = [f"[{x.group}]{x.label}" if layout.grouped else x.label for x in leaves]
-        _memory.check_params(who, leaves, labels)
-        starts = [self._starts(layout.groups[leaf.group]) for leaf in leaves]
-        states = _memory.allocate(leaves, layout.states, starts)
-        if layout.grouped:
-            trees = [labelled(tree, f"grads[{i}]") for i, tree in enumerate(layout.trees)]
-            tree: Any = ("grads", None, tuple(trees))
-        else:
-            tree = labelled(layout.trees[0], "grads")
-        plan = _core.Plan(
-            RULES[self.rule][0],
-            [leaf.array for leaf in leaves],
-            [leaf.group for leaf in leaves],
-            states,
-            labels,
-            tree,
-            len(layout.groups),
-        )
-        plan.t = t
-        plan.ages = ages + [0] * (len(leaves) - len(ages))
-        plan.set_nonfinite(NONFINITE.index(layout.nonfinite))
-        plan.set_clip_norm(_curve(layout.clip_norm), POSITIVE, who)
-        for i, group in enumerate(layout.groups):
-            self._send(plan, i, group)
-        return replace(layout, states=states), plan
-
-    def _publish(self, layout: _Layout, plan: _core.Plan) -> None:
-        self._layout = layout
-        self._plan = plan
-
-    def _send(self, plan: _core.Plan, index: int, group: Mapping[str, Any]) -> None:
-        """Tell a plan what a group is updated with."""
-        who, columns = type(self).__name__, RULES[self.rule][2]
-        for name, value in group.items():
-            if name == "maximize":
-                plan.set_maximize(index, value)
-            elif name == "clip_value":
-                plan.set_clip_value(index, _curve(value), POSITIVE, who)
-            elif name != "params":
-                for slot, v, label in slots(name, value, columns):
-                    plan.set_value(index, slot, _curve(v), DOMAINS[name], who, label)
+        return self._plan
 
     @property
-    def _state_names(self) -> tuple[str, ...]:
-        return RULES[self.rule][1]
+    def _progress(self) -> Progress:
+        plan = self._plan
+        return Progress(
+            plan.t,
+            tuple(plan.ages),
+            plan.micro,
+            tuple(plan.summed),
+            plan.loss_scale,
+            self._good_steps,
+        )
 
-    @classmethod
-    def _starts(cls, values: Mapping[str, Any]) -> list[float | None]:
-        """What each state array begins at under these values; None where there is no such array."""
-        _, states, _, notes, *_ = RULES[cls.rule]
-        out: dict[str, float | None] = dict.fromkeys(states, 0.0)
-        for note in notes:
-            state, sign, hyper = note.partition(":" if ":" in note else "=")
-            value = values[hyper]
-            scheduled = isinstance(value, Schedule)
-            if sign == "=":
-                out[state] = value(0) if scheduled else value
-            elif not scheduled and value == 0:
-                out[state] = None
-        return list(out.values())
+    def _replan(self, layout: Layout) -> None:
+        progress = self._progress
+        self._publish(*planned(type(self), layout, progress), progress)
 
-    def _resume(
-        self,
-        layout: _Layout,
-        t: int,
-        ages: list[int],
-        arrays: list[dict[str, Array]],
-    ) -> None:
-        """Take over a state that has been found to fit."""
-        layout, plan = self._planned(layout, t, ages)
-        for state, entry in zip(layout.states, arrays, strict=True):
-            for target, name in zip(state, self._state_names, strict=True):
-                if target is not None:
-                    target[...] = entry[name]
-        self._publish(layout, plan)
+    def _publish(self, layout: Layout, plan: _core.Plan, progress: Progress) -> None:
+        self._layout = layout
+        self._plan = plan
+        self._good_steps = progress.good_steps
+        self._show(None)
+
+    def _show(self, average: str | None) -> None:
+        """Note which average the parameters hold."""
+        self._shown = average
+        self._settle()
+
+    def _settle(self) -> None:
+        """Find out whether a step is the plan's alone: the common case, and the fast one."""
+        whole = self._layout.whole
+        self._direct = (
+            whole.backend == "c"
+            and whole.scaler is None
+            and self._shown is None
+            and not self._plan.micro
+        )
 
     # --------------------------------------------------------------------------- step
 
-    def step(self, grads: Any, *, loss: float | None = None) -> bool:
+    def step(self, grads: Any = ..., *, loss: float | None = None) -> bool:
         """Update the parameters in place.
 
         Parameters
         ----------
         grads : structure of ndarray
             Of the same structure as the parameters; with groups, a list with one structure a group.
-            Arrays of the parameter's shape, of float16, float32 or float64 and any strides. None in
-            place of an array leaves that parameter and its state alone.
+            Arrays of the parameter's shape, of float16, bfloat16, float32 or float64 and any
+            strides. None in place of an array leaves that parameter and its state alone. Left out
+            where `accumulate` has collected gradients: their mean is used.
         loss : float, optional
             The loss at the parameters, for rules that use it.
 
@@ -369,53 +270,80 @@ class Optimizer:
             A gradient holds inf or NaN, and ``nonfinite`` is "raise".
         TypeError, ValueError
             The gradients do not fit the parameters, or a schedule left its domain. In every case of
-            an error nothing has been changed.
+            an error nothing has been changed; but what was accumulated is gone where it was not
+            finite.
         """
-        if self._backend == "c":
+        if self._direct and grads is not ...:
             return self._plan.step(grads)
-        with self._plan:
-            return self._step_numpy(grads)
+        return self._step(grads)
 
-    def _step_numpy(self, grads: Any) -> bool:
-        from .reference import step as reference
+    def _step(self, grads: Any) -> bool:
+        """A step that is not the plan's alone."""
+        who, plan, whole = type(self).__name__, self._alone(), self._layout.whole
+        waiting = plan.micro
+        if grads is ... and not waiting:
+            raise ValueError(f"{who}.step: grads must be given; nothing has been accumulated")
+        if waiting and grads is not ... and grads is not None:
+            raise ValueError(
+                f"{who}.step: grads must be left out, since {waiting} accumulated "
+                f"micro-batch{'es wait' if waiting > 1 else ' waits'} for this step"
+            )
+        grads = None if grads is ... else grads
+        try:
+            if whole.backend == "c":
+                made = plan.step(grads)
+            else:
+                from . import _by_reference
 
-        plan, (_, names, columns, _, decay, _) = self._plan, RULES[self.rule]
-        layout, arrays = self._layout, plan.collect(grads)
-        groups = [self._numbers(i, group, columns) for i, group in enumerate(layout.groups)]
-        clip_norm = self._number("clip_norm", "clip_norm", layout.clip_norm or 0.0)
-        tensors = []
-        for leaf, g, state, age in zip(
-            layout.leaves, arrays, layout.states, plan.ages, strict=True
-        ):
-            s = SimpleNamespace(**dict(zip(names, state, strict=True)))
-            h, maximize, clip = groups[leaf.group]
-            tensors.append(reference.Tensor(leaf.array, g, s, age, h, maximize, clip))
-        with _core.FloatEnvironment():
-            norm, bad = reference.step(self.rule, decay, tensors, clip_norm, layout.nonfinite)
-        if bad >= 0:
-            if layout.nonfinite == "raise":
-                plan.raise_nonfinite(bad)
-            return False
-        plan.advance(norm)
-        return True
+                with plan:
+                    made = _by_reference.step(self, grads)
+        finally:
+            self._settle()
+        if whole.scaler is not None:
+            plan.loss_scale, self._good_steps = whole.scaler.after(
+                made, plan.loss_scale, self._good_steps
+            )
+        return made
 
-    def _numbers(
-        self, index: int, group: Mapping[str, Any], columns: tuple[str, ...]
-    ) -> tuple[SimpleNamespace, bool, float]:
-        """The hyper-parameters of a group for this update, schedules evaluated by the reference."""
-        h = SimpleNamespace()
-        for name, value in group.items():
-            if name not in ("params", "maximize", "clip_value"):
-                for slot, v, label in slots(name, value, columns):
-                    setattr(h, columns[slot], self._number(name, label, v))
-        clip_value = self._number("clip_value", "clip_value", group["clip_value"] or 0.0)
-        return h, group["maximize"], clip_value
+    def accumulate(self, grads: Any) -> None:
+        """Add the gradients of a micro-batch to those that wait for the next ``step()``.
 
-    def _number(self, name: str, label: str, value: Any) -> float:
-        if not isinstance(value, Schedule):
-            return float(value)
-        number = value.reference(self.t)
-        return float(check(f"{type(self).__name__} at update {self.t}", name, label, number))
+        Parameters
+        ----------
+        grads : structure of ndarray
+            As for `step`. None in place of an array adds nothing; a parameter that never got a
+            gradient is left alone by the step.
+
+        Notes
+        -----
+        ``step()`` without gradients uses the sums divided by the number of calls. Sums are in the
+        precision of the arithmetic; their memory is taken at the first call.
+
+        Examples
+        --------
+        >>> import numpy as np, lrcore
+        >>> w = np.zeros(2)
+        >>> opt = lrcore.SGD(w, lr=1.0)
+        >>> for g in ([1.0, 0.0], [0.0, 3.0]):
+        ...     opt.accumulate(np.array(g))
+        >>> opt.step(), w
+        (True, array([-0.5, -1.5]))
+        """
+        plan = self._alone()
+        if not self._layout.summing:
+            with plan:
+                plan.collect(grads)  # refused before any memory is taken
+                self._replan(self._layout._replace(summing=True))
+        if self._layout.whole.backend == "c":
+            self._plan.accumulate(grads)
+        else:
+            from . import _by_reference
+
+            with self._plan:
+                _by_reference.accumulate(self, grads)
+        self._settle()
+
+    # -------------------------------------------------------------------------- to read
 
     @property
     def t(self) -> int:
@@ -434,23 +362,89 @@ class Optimizer:
         return float(self._plan.grad_norm)
 
     @property
+    def loss_scale(self) -> float:
+        """The number to multiply the next loss with; 1.0 where nothing is scaled. Assignable."""
+        return float(self._plan.loss_scale)
+
+    @loss_scale.setter
+    def loss_scale(self, value: float) -> None:
+        scale = check_value(type(self).__name__, "loss_scale", value, POSITIVE)
+        with self._alone():
+            self._plan.loss_scale = scale
+            self._good_steps = 0
+
+    @property
+    def stats(self) -> Stats:
+        """What the last step measured, with ``stats=True``: a snapshot, see `Stats`."""
+        layout = self._layout
+        if layout.stats is None:
+            raise RuntimeError(
+                f"{type(self).__name__}: stats must be switched on with stats=True at construction"
+            )
+        from ._stats import Stats
+
+        sizes, groups = zip(*((x.array.size, x.group) for x in layout.leaves), strict=True)
+        return Stats(layout.stats, sizes, groups, layout.paths())
+
+    @property
     def param_groups(self) -> tuple[ParamGroup, ...]:
         """The groups, live: assigning to ``param_groups[0]["lr"]`` checks and takes effect."""
         return tuple(ParamGroup(self, i) for i in range(len(self._layout.groups)))
 
     @property
     def state(self) -> dict[str, dict[str, Array]]:
-        """The state arrays of each parameter, live, by the parameter's path and the array's name.
+        """The arrays beside each parameter, live, by the parameter's path and the array's name.
 
-        With groups, the path starts with the number of the group.
+        With groups, the path starts with the number of the group. The names are those of the
+        rule's states (in 8 bits also ``"m_scale"``), ``"master"`` or ``"low"``, ``"slow"``,
+        ``"ema"``, ``"swa"``, ``"sum"`` and ``"trace"``.
         """
         layout = self._layout
-        return {
-            (f"{leaf.group}.{leaf.path}" if layout.grouped else leaf.path): {
-                name: a for name, a in zip(self._state_names, arrays, strict=True) if a is not None
-            }
-            for leaf, arrays in zip(layout.leaves, layout.states, strict=True)
-        }
+        return {k: dict(v) for k, v in zip(layout.paths(), layout.arrays, strict=True)}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays in `state`."""
+        return sum(a.nbytes for own in self._layout.arrays for a in own.values())
+
+    # ------------------------------------------------------------------------- averages
+
+    def averages(self, which: str | None = None) -> Any:
+        """The averages, live, in the structure of the parameters.
+
+        Parameters
+        ----------
+        which : {"ema", "swa", "slow"}, optional
+            May be left out where one of ema and swa is on.
+
+        Examples
+        --------
+        >>> import numpy as np, lrcore
+        >>> params = {"w": np.zeros(1)}
+        >>> opt = lrcore.SGD(params, lr=1.0, ema=0.5)
+        >>> opt.step({"w": np.array([-1.0])}), params, opt.averages()
+        (True, {'w': array([1.])}, {'w': array([0.5])})
+        """
+        name = _showing.named(type(self).__name__, self._layout.whole, which)
+        return self._layout.structure([own[name] for own in self._layout.arrays])
+
+    def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
+        """``with opt.averaged():`` the parameters hold the averages, and afterwards what they held.
+
+        Parameters
+        ----------
+        which : {"ema", "swa", "slow"}, optional
+            May be left out where one of ema and swa is on.
+
+        Notes
+        -----
+        The parameters are restored bit for bit, also after an exception. Until then the optimizer
+        can neither be stepped nor changed. Takes the memory of a second set of parameters.
+        """
+        name = _showing.named(type(self).__name__, self._layout.whole, which)
+        return _showing.averages(self, name)
+
+    # --------------------------------------------------------------------- saving, copying
 
     def __repr__(self) -> str:
         groups = ", ".join(repr(g) for g in self.param_groups)
@@ -458,43 +452,59 @@ class Optimizer:
         arrays = f"{count} array{'s' * (count != 1)}"
         return f"<{type(self).__name__} of {arrays}, t={self.t}: {groups}>"
 
-    # ------------------------------------------------------------------ saving, copying
-
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs, as plain dicts, lists, numbers, strings and arrays.
+        """Everything a run needs to go on: plain dicts, numbers, strings and arrays.
 
         Returns
         -------
         dict
             ``rule``, ``t``, the options, and for each group its hyper-parameters and, by the path
-            of each parameter, its number of updates and copies of its state arrays.
+            of each parameter, its number of updates and copies of the arrays in `state`.
         """
         from . import _state
 
         return _state.save(self)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, convert: bool = False) -> None:
         """Take over what `state_dict` returned; the run then goes on bit for bit.
+
+        Parameters
+        ----------
+        state : dict
+            From an optimizer of the same rule and parameters.
+        convert : bool, default False
+            Take state that is stored in another way than here, and encode it anew; averages that
+            are missing begin at the parameters, those not kept here are left out. A float32 master
+            that is split sets the parameters to its upper halves.
 
         Raises
         ------
         ValueError
             Something does not fit; the message names it, and nothing has been changed.
+
+        Notes
+        -----
+        Hyper-parameters and options become those of the state. How things are stored
+        (``state_dtype``, ``master``, which averages there are, ``state_file``), ``stats`` and
+        ``backend`` stay as they are here.
         """
         from . import _state
 
-        with self._plan:
-            _state.load(self, state)
+        with self._alone():
+            _state.load(self, state, convert)
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._plan:
-            kept = {k: v for k, v in vars(self).items() if k != "_plan"}
-            return {**kept, "t": self._plan.t, "ages": self._plan.ages}
+        with self._alone():
+            gone = ("_plan", "_layout", "_progress")
+            kept = {k: v for k, v in vars(self).items() if k not in gone}
+            whole = self._layout.whole.but(state_file=None)  # a copy's state is in memory
+            layout = self._layout._replace(whole=whole, file=None, stores=[])
+            return {**kept, "layout": layout, "progress": self._progress}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        t, ages = state.pop("t"), state.pop("ages")
+        layout, progress = state.pop("layout"), state.pop("progress")
         vars(self).update(state)
-        self._publish(*self._planned(self._layout, t, ages))
+        self._publish(*planned(type(self), layout, progress), progress)
 
     def __copy__(self) -> Self:
         raise TypeError(
@@ -513,7 +523,3 @@ def _is_groups(who: str, params: Any) -> bool:
             f"other groups, got {params[named.index(False)]!r:.60}"
         )
     return all(named)
-
-
-def _curve(value: Any) -> Any:
-    return value._curve if isinstance(value, Schedule) else value

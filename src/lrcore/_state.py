@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
+from numpy.typing import NDArray
 
+from . import _saved
+from ._hyper import COUNT, POSITIVE, check_value
+from ._layout import Layout, Progress, planned
+from ._masks import Terms
+from ._options import GROUP, SAVED, Whole, is_schedulable
 from ._schedule import Schedule
+from ._slots import AVERAGES
 
 if TYPE_CHECKING:
     from ._optimizer import Optimizer
 
 __all__ = ["load", "save"]
 
+Array: TypeAlias = NDArray[Any]
+
 UNSAVED = {"schedule": "not saved"}  # a Lambda: code, which plain data cannot hold
+#: What there is beside the options.
+KEYS = {"rule", "t", "micro", "scale", "good_steps", "param_groups"}
 
 
 def save(opt: Optimizer) -> dict[str, Any]:
     """`Optimizer.state_dict`."""
-    layout, groups = opt._layout, []
+    layout, progress, groups = opt._layout, opt._progress, []
     for i, group in enumerate(layout.groups):
         out = {name: _plain(value) for name, value in group.items() if name != "params"}
-        out["params"] = {}
-        for leaf, arrays, age in zip(layout.leaves, layout.states, opt._plan.ages, strict=True):
-            if leaf.group == i:
-                named = zip(opt._state_names, arrays, strict=True)
-                saved = {name: a.copy() for name, a in named if a is not None}
-                out["params"][leaf.path] = {"t": age, **saved}
+        out["params"] = {
+            leaf.path: _entry(layout, progress, k)
+            for k, leaf in enumerate(layout.leaves)
+            if leaf.group == i
+        }
         groups.append(out)
     return {
         "rule": opt.rule,
-        "t": opt.t,
-        "clip_norm": _plain(layout.clip_norm),
-        "nonfinite": layout.nonfinite,
+        "t": progress.t,
+        **{name: _plain(getattr(layout.whole, name)) for name in SAVED},
+        "scale": progress.loss_scale,
+        "good_steps": progress.good_steps,
+        "micro": progress.micro,
         "param_groups": groups,
     }
+
+
+def _entry(layout: Layout, progress: Progress, k: int) -> dict[str, Any]:
+    """What is saved of one parameter; what is as in most of them is left out."""
+    leaf, terms, arrays = layout.leaves[k], layout.terms[k], layout.arrays[k]
+    out: dict[str, Any] = {"t": progress.ages[k]}
+    if not terms.decays:
+        out["decays"] = False
+    if terms.lr_scale != 1:
+        out["lr_scale"] = terms.lr_scale
+    if _saved.order(leaf) == "F":
+        out["order"] = "F"
+    if progress.summed[k]:
+        out["summed"] = progress.summed[k]
+    waiting = bool(progress.summed[k])
+    return {**out, **{k: a.copy() for k, a in arrays.items() if k != "sum" or waiting}}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, Schedule):
+    if hasattr(value, "to_dict"):  # a schedule, or what an option takes
         try:
             return value.to_dict()
         except TypeError:
@@ -70,13 +96,27 @@ def _rich(value: Any, present: Any, where: str) -> Any:
         raise ValueError(f"{where}: {error}") from None
 
 
-def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
+def load(opt: Optimizer, state: Mapping[str, Any], convert: bool) -> None:
     """`Optimizer.load_state_dict`: first look at everything, then take it over."""
     who = f"{type(opt).__name__}.load_state_dict"
-    _require(who, "state", state, {"rule", "t", "clip_norm", "nonfinite", "param_groups"})
+    try:
+        layout, progress, entries = _looked_at(opt, who, state, convert)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    layout, plan = planned(type(opt), layout, progress)
+    for i in range(len(entries)):
+        _saved.write(opt.rule, layout, i, entries[i])
+    opt._publish(layout, plan, progress)
+
+
+def _looked_at(
+    opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool
+) -> tuple[Layout, Progress, list[Mapping[str, Any]]]:
+    """What a state makes of an optimizer, or an error."""
+    _saved.require(who, "state", state, KEYS | set(SAVED))
     if not isinstance(state["rule"], str) or state["rule"] != opt.rule:
         raise ValueError(f"{who}: rule must be {opt.rule!r}, got {state['rule']!r}")
-    t = _count(who, "t", state["t"])
+    t, micro = (_count(who, name, state[name]) for name in ("t", "micro"))
     saved, layout = state["param_groups"], opt._layout
     if not isinstance(saved, (list, tuple)) or len(saved) != len(layout.groups):
         got = len(saved) if isinstance(saved, (list, tuple)) else type(saved).__name__
@@ -87,50 +127,83 @@ def load(opt: Optimizer, state: Mapping[str, Any]) -> None:
     ]
     for i, new in enumerate(saved):
         paths = {leaf.path for leaf in layout.leaves if leaf.group == i}
-        _require(who, f"param_groups[{i}]['params']", new["params"], paths)
-    ages, arrays = [], []
-    for leaf in layout.leaves:
-        where = f"param_groups[{leaf.group}]['params'][{leaf.path!r}]"
-        starts = opt._starts(groups[leaf.group])
-        names = {n for n, s in zip(opt._state_names, starts, strict=True) if s is not None}
-        entry = saved[leaf.group]["params"][leaf.path]
-        _require(who, where, entry, names | {"t"})
-        ages.append(_count(who, f"{where}['t']", entry["t"]))
-        arrays.append(_fitting(who, where, {n: entry[n] for n in names}, leaf.array))
-    clip_norm, nonfinite = opt._checked_options(
-        _rich(state["clip_norm"], layout.clip_norm, f"{who}: clip_norm"), state["nonfinite"]
+        _saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
+    whole = _whole(who, layout.whole, state, convert)
+    summing = layout.summing or micro > 0
+    layout = layout._replace(groups=groups, whole=whole, summing=summing)
+    entries = _entries(opt, who, layout, saved, convert)
+    progress = Progress(
+        t,
+        tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
+        micro,
+        tuple(_count(who, f"{place}['summed']", e.get("summed", 0)) for place, e in entries),
+        check_value(who, "scale", state["scale"], POSITIVE),
+        _count(who, "good_steps", state["good_steps"]),
     )
-    new_layout = replace(layout, groups=groups, clip_norm=clip_norm, nonfinite=nonfinite)
-    opt._resume(new_layout, t, ages, arrays)
+    if any(n > micro for n in progress.summed):
+        raise ValueError(
+            f"{who}: micro must be at least what was summed, {max(progress.summed)}, got {micro}"
+        )
+    terms = [_terms(who, place, entry) for place, entry in entries]
+    return layout._replace(terms=terms), progress, [entry for _, entry in entries]
 
 
 def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> dict[str, Any]:
-    """The saved hyper-parameters of a group, inside their domains."""
+    """The saved hyper-parameters of a group, inside their domains; storage is as it is here."""
     who, _, place = where.partition(": ")
-    _require(who, place, new, set(group))
-    values = {k: _rich(v, group[k], f"{where}[{k!r}]") for k, v in new.items() if k != "params"}
-    return opt._checked({**values, "params": group["params"]})
+    _saved.require(who, place, new, set(group))
+    values = {
+        k: _rich(v, group[k], f"{where}[{k!r}]") if is_schedulable(k) else v
+        for k, v in new.items()
+        if k != "params"
+    }
+    fixed = {name: group[name] for name, option in GROUP.items() if option.fixed}
+    return opt._checked({**values, **fixed, "params": group["params"]})
 
 
-def _require(who: str, where: str, found: Any, keys: set[str]) -> None:
-    if not isinstance(found, Mapping) or set(found) != keys:
-        got = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
-        raise ValueError(f"{who}: {where} must be a dict with the keys {sorted(keys)}, got {got}")
+def _whole(who: str, here: Whole, state: Mapping[str, Any], convert: bool) -> Whole:
+    """The saved options that there are once; which averages are kept is as it is here."""
+    saved = {name: state[name] for name in SAVED}
+    saved["clip_norm"] = _rich(saved["clip_norm"], here.clip_norm, f"{who}: clip_norm")
+    whole = Whole.of(who, {**vars(here), **saved})
+    for name in AVERAGES.values():
+        ours, theirs = (getattr(w, name) is not None for w in (here, whole))
+        if ours != theirs and not convert:
+            on = ("off", "on")
+            raise ValueError(
+                f"{who}: {name} must be {on[theirs]} here as it is in the state, got {on[ours]}; "
+                "convert=True goes on as it is here"
+            )
+        if ours != theirs:
+            whole = whole.but(**{name: getattr(here, name)})
+    return whole
+
+
+def _entries(
+    opt: Optimizer, who: str, layout: Layout, saved: Any, convert: bool
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """What is saved of each parameter, with its place, found to fit."""
+    out = []
+    for leaf, slots in zip(layout.leaves, layout.slots(type(opt)), strict=True):
+        place = f"param_groups[{leaf.group}]['params'][{leaf.path!r}]"
+        entry = saved[leaf.group]["params"][leaf.path]
+        look = _saved.check_convertible if convert else _saved.check_same
+        look(who, place, entry, opt.rule, leaf, slots)
+        out.append((place, entry))
+    return out
+
+
+def _terms(who: str, place: str, entry: Mapping[str, Any]) -> Terms:
+    return Terms(
+        check_value(who, f"{place}['decays']", entry.get("decays", True), None),
+        check_value(who, f"{place}['lr_scale']", entry.get("lr_scale", 1.0), POSITIVE),
+    )
 
 
 def _count(who: str, where: str, value: Any) -> int:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not 0 <= value <= 2**53:
-        raise ValueError(f"{who}: {where} must be an integer in [0, 2**53], got {value!r}")
-    return int(value)
-
-
-def _fitting(who: str, where: str, entry: dict[str, Any], p: Any) -> dict[str, Any]:
-    """The saved arrays of one parameter, if they are what it needs. None of them is cast."""
-    for name, a in entry.items():
-        if not isinstance(a, np.ndarray) or a.shape != p.shape or a.dtype != p.dtype:
-            got = f"{a.dtype} of shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
-            raise ValueError(
-                f"{who}: {where}[{name!r}] must be a {p.dtype} array of shape {p.shape}, got {got}"
-            )
-    return entry
+    try:
+        return int(COUNT.check(who, where, value))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{who}: {where} must be an integer in [0, 2**53], got {value!r}"
+        ) from None

@@ -27,9 +27,12 @@ from numpy.typing import NDArray
 
 from . import _core, _memory, optimizers
 from ._domain import Interval
-from ._hyper import DOMAINS, RULES, slots
+from ._hyper import DOMAINS, RULES
+from ._hyper import slots as places
+from ._masks import Terms
 from ._optimizer import Optimizer
 from ._schedule import Schedule
+from ._slots import Slot, real
 from ._tree import Leaf
 
 Array: TypeAlias = NDArray[Any]
@@ -66,13 +69,13 @@ def _values(rule: str, hyper: dict[str, Any]) -> dict[str, Any]:
 
 
 def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
-    """Return the state of `rule` for an array: new arrays of its shape and dtype.
+    """Return the state of `rule` for an array: new arrays of its shape, ready for the first step.
 
     Parameters
     ----------
     rule : str
         The name of the function, such as "adamw".
-    p : ndarray of float32 or float64
+    p : ndarray of float16, bfloat16, float32 or float64
         The parameter.
     **hyper
         Those hyper-parameters that decide about state (``amsgrad=True``, ``momentum=0.9``).
@@ -80,15 +83,16 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     Returns
     -------
     tuple of ndarray
-        In the order of the row in ``rules.def``, without those that are off.
+        In the order of the row in ``rules.def``, without those that are off. Of float64 for a
+        float64 parameter, otherwise of float32.
     """
     values = _values(rule, hyper)
+    starts = _CLASSES[rule]._starts(values)
     leaf = Leaf(p, "", "")
     _memory.check_params(rule, [leaf], [""])
-    (arrays,) = _memory.allocate(
-        [leaf], [[None] * len(RULES[rule][1])], [_CLASSES[rule]._starts(values)]
-    )
-    return tuple(a for a in arrays if a is not None)
+    slots = [Slot(k, real(p.dtype), start=v) for k, v in starts.items() if v is not None]
+    (arrays,) = _memory.allocate([leaf], [{}], [slots], _memory.slabs)
+    return tuple(arrays.values())
 
 
 def _apply(
@@ -96,9 +100,7 @@ def _apply(
 ) -> None:
     values = _values(rule, hyper)
     T.check(rule, "t", t)
-    cls = _CLASSES[rule]
-    starts = cls._starts(values)
-    names = [n for n, s in zip(RULES[rule][1], starts, strict=True) if s is not None]
+    names = [name for name, v in _CLASSES[rule]._starts(values).items() if v is not None]
     if not isinstance(state, (list, tuple)) or len(state) != len(names):
         got = len(state) if isinstance(state, (list, tuple)) else type(state).__name__
         raise ValueError(f"{rule}: state must be a tuple of {len(names)} arrays {names}, got {got}")
@@ -107,19 +109,19 @@ def _apply(
     ]
     _memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
     for leaf in leaves[1:]:
-        if leaf.array.shape != p.shape or leaf.array.dtype != p.dtype:
+        if leaf.array.shape != p.shape or leaf.array.dtype != real(p.dtype):
             raise ValueError(
-                f"{rule}: state {leaf.path} must be a {p.dtype} array of shape {p.shape}, "
+                f"{rule}: state {leaf.path} must be a {real(p.dtype)} array of shape {p.shape}, "
                 f"got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
-    given = iter(state)
-    arrays = [None if s is None else next(given) for s in starts]
-    plan = _core.Plan(RULES[rule][0], [p], [0], [arrays], [""], 0, 1)
+    arrays = dict(zip(names, state, strict=True))
+    store = _memory.store(leaves[0], RULES[rule][1], arrays, None, Terms())
+    plan = _core.Plan(RULES[rule][0], [store], [""], 0, 1)
     for name, value in values.items():
-        for slot, v, label in slots(name, value, RULES[rule][2]):
+        for slot, v, label in places(name, value, RULES[rule][2]):
             plan.set_value(0, slot, v, DOMAINS[name], rule, label)
     plan.ages = [t - 1]
-    plan.set_nonfinite(_core.NONFINITE.index("ignore"))
+    plan.set_options(_core.NONFINITE.index("ignore"), False, 0)
     plan.step(g)
 
 

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._hyper import Number
-from ._optimizer import Optimizer, Options
+from ._optimizer import Optimizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ._keywords import Options
 
 __all__ = ["LAMB", "SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
 

@@ -1,124 +1,237 @@
-"""The pipeline: what surrounds a rule in a step, and the sums in their fixed order.
+"""The pipeline: what surrounds a rule in a step.
 
-A step is all or nothing. The order of its stages:
+A step is all or nothing. The order of its stages, all of them in float64 where the parameter is of
+float64 and in float32 otherwise:
 
-1. load the gradient: converted to the parameter's dtype
-2. scale: times sign and clip coefficient, then clipped by value
+1. load the gradient; refuse the step where it is not finite; the norms
+2. scale: times sign and clip coefficient over the divisor, then clipped by unit, then by value
 3. decay: coupled ``g += wd p``, or decoupled ``p *= 1 - lr wd``
-4. the rule
+4. the rule; then which of its steps are made: ``cautious`` or ``grams``
+5. the averages: Lookahead's, from which the parameter goes on, the exponential and the running mean
+6. store parameter and state, rounded to their formats
+7. statistics
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import rules
+from .._hyper import RULES
+from . import rules, stages, stats, storage
+from .memory import (
+    Store,
+    flat,
+    load,
+    read_parameter,
+    read_state,
+    write_parameter,
+    write_state,
+)
+from .reduce import CHUNK, LANES, chunk_sums, in_order, unit_squares
 
-CHUNK = 8192
-LANES = 32
+__all__ = ["CHUNK", "LANES", "Group", "Options", "Tensor", "accumulate", "chunk_sums", "step"]
+
+Array: TypeAlias = NDArray[Any]
+
+PARAMETER = 6  # the draw of the parameter's random bits; state j has draw j
 
 
 @dataclass
 class Tensor:
-    """One parameter in a step: its array, gradient, state and number of updates so far.
+    """One parameter in a step: its arrays, gradient (None: leave it alone) and updates so far."""
 
-    ``h`` holds the hyper-parameters of its group for this update.
-    """
-
-    p: NDArray[Any]
-    g: NDArray[Any] | None
-    s: SimpleNamespace
+    store: Store
+    g: Array | None
     t: int
-    h: SimpleNamespace
-    maximize: bool
-    clip_value: float
 
 
-def chunk_sums(a: NDArray[Any], b: NDArray[Any]) -> list[float]:
-    """The sums of a[i] b[i] over the chunks of two rows, in float64 and in the kernels' order.
+@dataclass
+class Group:
+    """What the parameters of a group are updated with; `h` are the rule's hyper-parameters.
 
-    A chunk is 8192 elements; its element ``i`` goes to lane ``i % 32``, and the lanes are added up
-    as a tree.
+    0 switches `clip_value` and `agc` off, and leaves `clip_norm` to the whole optimizer's.
     """
-    padded = np.zeros(-(-a.size // CHUNK) * CHUNK)
-    padded[: a.size] = a.astype(np.float64) * b.astype(np.float64)
-    rows = padded.reshape(-1, CHUNK // LANES, LANES)
-    lanes = 0.0 + np.add.accumulate(rows, axis=1)[:, -1]  # a lane starts at +0
-    width = LANES // 2
-    while width:
-        lanes = lanes[:, :width] + lanes[:, width : 2 * width]
-        width //= 2
-    return [float(total) for total in lanes.reshape(-1)]
+
+    h: SimpleNamespace
+    maximize: bool = False
+    clip_value: float = 0.0
+    clip_norm: float = 0.0
+    agc: float = 0.0
+    agc_eps: float = 1e-3
+    select: str = ""
+    rounding: str = "nearest"
 
 
-def in_order(parts: Iterable[float]) -> float:
-    """The parts, added one after the other."""
-    total = 0.0
-    for part in parts:
-        total = total + part
-    return total
+@dataclass
+class Options:
+    """What the whole optimizer is asked for.
 
+    `lookahead` is (k, alpha), `ema` (decay, warmup), `swa` (start, every); None switches them off.
+    `stats` is a float64 array with a row of `stats.COLUMNS` numbers a tensor.
+    """
 
-def flat(a: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
-    """``a`` as one row, in the order in which ``like`` lies in memory."""
-    return a.reshape(-1) if like.flags.c_contiguous else a.T.reshape(-1)
-
-
-def norm(grads: Iterable[NDArray[Any]]) -> float:
-    """The 2-norm of all gradients together, each of them a row."""
-    return sqrt(in_order(part for g in grads for part in chunk_sums(g, g)))
+    clip_norm: float = 0.0
+    nonfinite: str = "raise"
+    divisor: float = 1.0
+    seed: int = 0
+    lookahead: tuple[int, float] | None = None
+    ema: tuple[float, bool] | None = None
+    swa: tuple[int, int] | None = None
+    stats: NDArray[np.float64] | None = None
+    trace_every: int = 1
 
 
 def step(
-    rule: str, decay: str, tensors: Sequence[Tensor], clip_norm: float, nonfinite: str
+    rule: str, tensors: Sequence[Tensor], groups: Sequence[Group], options: Options
 ) -> tuple[float, int]:
     """Make one update of every tensor that has a gradient.
 
     Returns the norm of the gradients (0 where ``clip_norm`` is off) and, where the step was refused
-    because a gradient is not finite, the index of its tensor (otherwise -1).
+    because a gradient is not finite, the index of its tensor (otherwise -1). The statistics are
+    filled in either case.
     """
     with np.errstate(all="ignore"):
-        grads = [None if x.g is None else flat(x.g, x.p).astype(x.p.dtype) for x in tensors]
-        if nonfinite != "ignore":
+        grads = [None if x.g is None else load(x.g, x.store.p) for x in tensors]
+        owners = [groups[x.store.group] for x in tensors]
+        if options.stats is not None:
+            for row, group, g in zip(options.stats, owners, grads, strict=True):
+                sign = -1.0 if group.maximize else 1.0
+                stats.see_gradient(row, g, sign * options.divisor)
+        if options.nonfinite != "ignore":
             for i, g in enumerate(grads):
                 if g is not None and not np.isfinite(g).all():
                     return 0.0, i
-        size = norm([g for g in grads if g is not None]) if clip_norm else 0.0
-        clip = clip_norm / (size + 1e-6) if clip_norm else 1.0
-        clip = 1.0 if clip >= 1.0 else clip
-        for x, g in zip(tensors, grads, strict=True):
+        grad_norm, clips = _clips(tensors, grads, groups, options)
+        for i, (x, g) in enumerate(zip(tensors, grads, strict=True)):
             if g is not None:
-                _update(rule, decay, x, g, clip)
-    return size, -1
+                _update(rule, i, x, g, owners[i], clips[x.store.group], options)
+    return grad_norm, -1
 
 
-def _update(rule: str, decay: str, x: Tensor, g: NDArray[Any], clip: float) -> None:
-    real = x.p.dtype.type
-    p = flat(x.p, x.p)
-    state = SimpleNamespace(
-        **{k: None if v is None else flat(v, x.p) for k, v in vars(x.s).items()}
-    )
-    scale = -clip if x.maximize else clip
-    if scale != 1.0:
-        g = g * real(scale)
-    if x.clip_value:
-        most = real(x.clip_value)
-        g = np.where(g > most, most, np.where(g < -most, -most, g))
-    wd = x.h.weight_decay
-    if decay == "coupled" and wd != 0:
-        g = g + real(wd) * p
-    keep = 1.0 - x.h.lr * wd
+def accumulate(sum: Array, g: Array, first: bool) -> None:
+    """Add a gradient to a sum of the parameter's shape; the first one replaces what is there."""
+    with np.errstate(all="ignore"):
+        loaded = storage.decode(g, None, signed=True, real=sum.dtype)
+        sum[...] = loaded if first else sum + loaded
+
+
+def _clips(
+    tensors: Sequence[Tensor],
+    grads: Sequence[Array | None],
+    groups: Sequence[Group],
+    options: Options,
+) -> tuple[float, list[float]]:
+    """The norm over the groups that are clipped together, and each group's clip coefficient."""
+
+    def norm(members: set[int]) -> float:
+        squares = [
+            part
+            for x, g in zip(tensors, grads, strict=True)
+            if g is not None and x.store.group in members
+            for part in chunk_sums(g, g)
+        ]
+        return sqrt(in_order(squares)) / options.divisor
+
+    together = {k for k, group in enumerate(groups) if not group.clip_norm}
+    grad_norm = norm(together) if options.clip_norm else 0.0
+    clips = [
+        stages.clip_coefficient(group.clip_norm, norm({k}))
+        if group.clip_norm
+        else stages.clip_coefficient(options.clip_norm, grad_norm)
+        for k, group in enumerate(groups)
+    ]
+    return grad_norm, clips
+
+
+def _update(
+    rule: str, index: int, x: Tensor, loaded: Array, group: Group, clip: float, options: Options
+) -> None:
+    """Stages 2 to 7 for one tensor, the `index`-th of the optimizer."""
+    store, k, real = x.store, x.t + 1, loaded.dtype.type
+    _, names, _, notes, decay, _ = RULES[rule]
+    signed = [f"{name}+" not in notes for name in names]
+    h = _hypers(group.h, store)
+    old = read_parameter(store)
+    s = SimpleNamespace(**{n: read_state(store, j, signed[j]) for j, n in enumerate(names)})
+
+    # 2. scale
+    factor = (-clip if group.maximize else clip) / options.divisor
+    g = loaded
+    if factor != 1.0:
+        g = stages.scale(g, factor)
+    if group.agc and g.size:
+        gg, pp = (unit_squares(a, store.units, store.rows) for a in (loaded, old))
+        unit_factors = stages.unit_factors(gg, pp, factor, group.agc, group.agc_eps)
+        g = stages.scale_units(g, unit_factors, store.rows)
+    if group.clip_value:
+        g = stages.clip_by_value(g, group.clip_value)
+
+    # 3. decay
+    if decay == "coupled" and h.weight_decay != 0:
+        g = stages.couple(g, old, h.weight_decay)
+    keep = 1.0 - h.lr * h.weight_decay if decay == "decoupled" else 1.0
+    base = old if keep == 1.0 else real(keep) * old
+
+    # 4. the rule
     sums = []
     if hasattr(rules, f"{rule}_factors"):
-        pairs = getattr(rules, f"{rule}_factors")(p, g, state, x.h, x.t + 1)
+        pairs = getattr(rules, f"{rule}_factors")(old, g, s, h, k)
         sums = [in_order(chunk_sums(a, b)) for a, b in pairs]
-    if decay == "decoupled" and keep != 1.0:
-        p[...] = p * real(keep)
-    getattr(rules, rule)(p, g, state, x.h, x.t + 1, sums)
+    p = base.copy()
+    getattr(rules, rule)(p, g, s, h, k, sums)
+    if group.select == "cautious":
+        p, g = stages.cautious(p, base, g)
+    elif group.select == "grams":
+        p = stages.grams(p, base, g)
+
+    # 5. the averages
+    weights = _weights(options, k)
+    for j, mean in enumerate(store.averages):
+        if mean is not None and weights[j] != 0.0:
+            row = flat(mean, store.p)
+            stages.average(row, p, weights[j])
+            if j == 0:
+                p = row.copy()
+
+    # 6. store
+    def bits(draw: int, always: bool = False) -> NDArray[np.uint16] | None:
+        if always or group.rounding == "stochastic":
+            return storage.random16(options.seed, x.t, index, p.size, draw)
+        return None
+
+    for j, name in enumerate(names):
+        stored, value = store.states[j], getattr(s, name)
+        if stored is not None:
+            # To nearest, a second moment in 8 bits would stall.
+            random = bits(j, always=stored.dtype == np.uint8 and not signed[j])
+            write_state(store, j, value, signed[j], random)
+    write_parameter(store, p, bits(PARAMETER))
+
+    # 7. statistics
+    if options.stats is not None:
+        now = read_parameter(store)
+        row = options.stats[index]
+        row[stats.CLIP] = clip
+        stats.see_step(row, loaded, g, old, now, store.trace, options.trace_every)
+
+
+def _hypers(h: SimpleNamespace, store: Store) -> SimpleNamespace:
+    """The hyper-parameters of one tensor."""
+    decay = h.weight_decay if store.decays else 0.0
+    return SimpleNamespace(**{**vars(h), "lr": h.lr * store.lr_scale, "weight_decay": decay})
+
+
+def _weights(options: Options, k: int) -> list[float]:
+    """What share of the parameter each average takes over at update k = 1, 2, ...."""
+    return [
+        stages.lookahead_weight(k, *options.lookahead) if options.lookahead else 0.0,
+        stages.ema_weight(k, *options.ema) if options.ema else 0.0,
+        stages.swa_weight(k, *options.swa) if options.swa else 0.0,
+    ]

@@ -1,0 +1,38 @@
+/* What a plan keeps to itself: made by plan.c, used by update.c. */
+#ifndef LRC_PLAN_H
+#define LRC_PLAN_H
+
+#include "engine.h"
+
+/* Output units of a tensor that one task of agc looks at. */
+typedef struct {
+    int64_t tensor, first, n;
+} lrc_units;
+
+struct lrc_work {
+    int64_t n_chunks, n_tasks, n_elements;
+    lrc_chunk *chunks;
+    int64_t *tasks;           /* n_tasks + 1 first chunks */
+    double *sums;             /* LRC_MAX_SUMS a chunk */
+    double *seen;             /* LRC_OBSERVED a chunk, where there are statistics */
+    unsigned char *bad;       /* a chunk with a non-finite gradient */
+    lrc_constants *constants; /* one a tensor at most; tensors alike share */
+    int64_t *slot;            /* tensor -> constants */
+    int64_t *latest;          /* group x arithmetic x decay -> tensor they were made for last */
+    double *clip;             /* of a group: the factor of clip_norm */
+    lrc_engines engines;      /* by lrc_arithmetic() */
+    int64_t n_units;          /* agc: tasks, and for every tensor the factors of its units */
+    lrc_units *units;
+    void **factors;
+    double *all_factors;
+    int coupled, decay, rate; /* places of weight_decay and lr in h; -1: there is none */
+    unsigned positive;        /* bit j: state j is never negative */
+    int square, write;        /* what the norm or roofline sweep is asked for */
+};
+
+/* 0: float32, 1: float64. */
+static inline int lrc_arithmetic(const lrc_tensor *x) { return x->dtype == LRC_F64; }
+
+static inline int64_t lrc_chunks_of(int64_t n) { return n / LRC_CHUNK + (n % LRC_CHUNK != 0); }
+
+#endif

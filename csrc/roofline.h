@@ -1,0 +1,10 @@
+#ifndef LRC_ROOFLINE_H
+#define LRC_ROOFLINE_H
+
+#include "storage.h"
+
+/* The memory traffic of a chunk of a step, with additions only; without `write` everything is only
+ * read, by the check for finiteness. Finite numbers keep their values, zeros may change their sign. */
+void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write);
+
+#endif

@@ -1,0 +1,444 @@
+/* The order of a step: look at the gradients, work out the constants, measure, update. All or
+ * nothing: until the gradients have been looked at, nothing is written. */
+#include "plan.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static _Atomic int64_t parallel_from = 98304;
+
+int64_t lrc_get_parallel_from(void) { return atomic_load(&parallel_from); }
+
+void lrc_set_parallel_from(int64_t elements) { atomic_store(&parallel_from, elements); }
+
+/* -------------------------------------------------------------------- a sweep's task */
+
+typedef void visit(lrc_plan *plan, const lrc_engine *engine, int64_t chunk, const lrc_tensor *x);
+
+typedef struct {
+    lrc_plan *plan;
+    visit *visit;
+} sweep_context;
+
+static void sweep_task(void *context, size_t i)
+{
+    sweep_context *s = context;
+    const lrc_work *w = s->plan->work;
+    for (int64_t c = w->tasks[i]; c < w->tasks[i + 1]; c++) {
+        const lrc_tensor *x = &s->plan->tensors[w->chunks[c].tensor];
+        if (x->g)
+            s->visit(s->plan, w->engines[lrc_arithmetic(x)], c, x);
+    }
+}
+
+static void unit_task(void *context, size_t i)
+{
+    lrc_plan *plan = context;
+    lrc_work *w = plan->work;
+    const lrc_units u = w->units[i];
+    const lrc_tensor *x = &plan->tensors[u.tensor];
+    const lrc_group *g = &plan->groups[x->group];
+    if (!x->g || g->agc == 0)
+        return;
+    const lrc_constants *c = &w->constants[w->slot[u.tensor]];
+    w->engines[lrc_arithmetic(x)]->units(x, u.first, u.n, c->scale, g->agc, g->agc_eps,
+                                         w->factors[u.tensor]);
+}
+
+/* Small steps run on the caller's thread. */
+static void run(lrc_plan *plan, int64_t n, void (*task)(void *context, size_t i), void *context)
+{
+    if (plan->work->n_elements >= lrc_get_parallel_from())
+        lrc_parallel((size_t)n, task, context);
+    else
+        for (size_t i = 0; i < (size_t)n; i++)
+            task(context, i);
+}
+
+static void sweep(lrc_plan *plan, visit *what)
+{
+    sweep_context context = {plan, what};
+    run(plan, plan->work->n_tasks, sweep_task, &context);
+}
+
+static const lrc_constants *constants_of(const lrc_plan *plan, int64_t chunk)
+{
+    const lrc_work *w = plan->work;
+    return &w->constants[w->slot[w->chunks[chunk].tensor]];
+}
+
+static void visit_norm(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    lrc_work *w = plan->work;
+    w->bad[c] = !(w->square ? engine->norm(x, w->chunks[c], &w->sums[c * LRC_MAX_SUMS])
+                            : engine->finite(x, w->chunks[c]));
+}
+
+static void visit_measure(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    lrc_work *w = plan->work;
+    engine->measure(plan->rule, x, w->chunks[c], constants_of(plan, c), &w->sums[c * LRC_MAX_SUMS]);
+}
+
+static void visit_trial(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    lrc_work *w = plan->work;
+    if (plan->groups[x->group].select == LRC_CAUTIOUS)
+        w->sums[c * LRC_MAX_SUMS] =
+            engine->trial(plan->rule, x, w->chunks[c], constants_of(plan, c));
+}
+
+static void visit_update(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    lrc_work *w = plan->work;
+    engine->update(plan->rule, x, w->chunks[c], constants_of(plan, c),
+                   plan->stats ? &w->seen[c * LRC_OBSERVED] : NULL);
+}
+
+static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    engine->observe(x, plan->work->chunks[c], &plan->work->seen[c * LRC_OBSERVED]);
+}
+
+static void visit_zero(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    engine->zero(x, plan->work->chunks[c]);
+}
+
+static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c,
+                             const lrc_tensor *x)
+{
+    engine->accumulate(x, plan->work->chunks[c]);
+    if (plan->zero_grads)
+        engine->zero(x, plan->work->chunks[c]);
+}
+
+static void visit_roofline(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    engine->roofline(x, plan->work->chunks[c], constants_of(plan, c), plan->work->write);
+}
+
+/* ------------------------------------------------------------------- look at the gradients */
+
+void lrc_refresh(lrc_plan *plan)
+{
+    for (int64_t k = 0; k < plan->n_groups; k++) {
+        lrc_group *g = &plan->groups[k];
+        for (int i = 0; i < LRC_MAX_HYPERS; i++)
+            if (g->schedule[i])
+                g->h[i] = lrc_schedule_at(g->schedule[i], plan->t);
+        if (g->clip_value_schedule)
+            g->clip_value = lrc_schedule_at(g->clip_value_schedule, plan->t);
+        if (g->clip_norm_schedule)
+            g->clip_norm = lrc_schedule_at(g->clip_norm_schedule, plan->t);
+    }
+    if (plan->clip_norm_schedule)
+        plan->clip_norm = lrc_schedule_at(plan->clip_norm_schedule, plan->t);
+}
+
+/* What the gradients are multiples of: the loss scale times the number of micro-batches. */
+static double divisor(const lrc_plan *plan)
+{
+    double scale = plan->loss_scale != 0 ? plan->loss_scale : 1;
+    return scale * (plan->micro > 1 ? (double)plan->micro : 1);
+}
+
+/* torch's: clip / (norm + 1e-6), at most 1. */
+static double clip_factor(double clip, double norm)
+{
+    double factor = clip != 0 ? clip / (norm + 1e-6) : 1;
+    return factor >= 1 ? 1 : factor;
+}
+
+/* The norms of the groups that are clipped alone, and of all others together. */
+static void set_norms(lrc_plan *plan)
+{
+    const lrc_work *w = plan->work;
+    double together = 0, unit = divisor(plan);
+    plan->grad_norm = 0;
+    for (int64_t k = 0; k < plan->n_groups; k++) {
+        plan->groups[k].grad_norm = 0; /* first the sum of squares */
+        w->clip[k] = 1;
+    }
+    if (!w->square)
+        return;
+    for (int64_t c = 0; c < w->n_chunks; c++) {
+        const lrc_tensor *x = &plan->tensors[w->chunks[c].tensor];
+        lrc_group *g = &plan->groups[x->group];
+        double sum = x->g ? w->sums[c * LRC_MAX_SUMS] : 0;
+        *(g->clip_norm != 0 ? &g->grad_norm : &together) += sum;
+    }
+    plan->grad_norm = plan->clip_norm != 0 ? sqrt(together) / unit : 0;
+    for (int64_t k = 0; k < plan->n_groups; k++) {
+        lrc_group *g = &plan->groups[k];
+        g->grad_norm = sqrt(g->grad_norm) / unit;
+        w->clip[k] = g->clip_norm != 0 ? clip_factor(g->clip_norm, g->grad_norm)
+                                       : clip_factor(plan->clip_norm, plan->grad_norm);
+    }
+}
+
+/* Looks at every gradient; 0 where one is not finite and must be. */
+static int inspect(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    w->square = plan->clip_norm != 0;
+    for (int64_t k = 0; k < plan->n_groups; k++)
+        w->square |= plan->groups[k].clip_norm != 0;
+    if (w->square || plan->nonfinite != LRC_IGNORE)
+        sweep(plan, visit_norm);
+    for (int64_t c = 0; plan->nonfinite != LRC_IGNORE && c < w->n_chunks; c++)
+        if (plan->tensors[w->chunks[c].tensor].g && w->bad[c]) {
+            plan->bad_tensor = w->chunks[c].tensor;
+            return 0;
+        }
+    set_norms(plan);
+    return 1;
+}
+
+/* ---------------------------------------------------------------------------- constants */
+
+/* The weights that the averages give to the parameters, at their k-th update. */
+static void set_averages(const lrc_plan *plan, const lrc_tensor *x, double *weight)
+{
+    int64_t k = x->t + 1, first = plan->swa_start > 1 ? plan->swa_start : 1, past = k - first;
+    weight[LRC_SLOW] = weight[LRC_EMA] = weight[LRC_SWA] = 0;
+    if (x->average[LRC_SLOW] && plan->lookahead && k % plan->lookahead == 0)
+        weight[LRC_SLOW] = plan->lookahead_alpha;
+    if (x->average[LRC_EMA]) {
+        double ramp = (1.0 + (double)k) / (10.0 + (double)k), decay = plan->ema_decay;
+        weight[LRC_EMA] = 1 - (plan->ema_warmup && !(decay < ramp) ? ramp : decay);
+    }
+    if (x->average[LRC_SWA] && plan->swa_every && past >= 0 && past % plan->swa_every == 0)
+        weight[LRC_SWA] = 1 / (double)(past / plan->swa_every + 1);
+}
+
+static void set_constants(lrc_plan *plan, int64_t i, const double *sums, lrc_constants *c)
+{
+    const lrc_work *w = plan->work;
+    const lrc_tensor *x = &plan->tensors[i];
+    const lrc_group *g = &plan->groups[x->group];
+    double h[LRC_MAX_HYPERS], clip = w->clip[x->group];
+    memcpy(h, g->h, sizeof h);
+    if (x->lr_scale != 0 && w->rate >= 0)
+        h[w->rate] *= x->lr_scale;
+    if (x->no_decay && w->decay >= 0)
+        h[w->decay] = 0;
+    c->scale = (g->maximize ? -clip : clip) / divisor(plan);
+    c->clip_value = g->clip_value;
+    c->coupled = w->coupled >= 0 ? h[w->coupled] : 0;
+    c->keep = lrc_rules[plan->rule].decay == LRC_DECOUPLED ? 1 - h[w->rate] * h[w->decay] : 1;
+    c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
+    c->select = g->select;
+    c->rounding = g->rounding;
+    c->zero_grads = plan->zero_grads && plan->micro == 0;
+    c->seed = plan->seed;
+    c->positive = w->positive;
+    c->trace_every = plan->trace_every;
+    set_averages(plan, x, c->average);
+    w->engines[lrc_arithmetic(x)]->constants(plan->rule, h, x->t + 1, sums, c);
+}
+
+static int alike(const lrc_tensor *a, const lrc_tensor *b)
+{
+    return a->t == b->t && a->lr_scale == b->lr_scale;
+}
+
+/* Tensors of one group, arithmetic, age and rate share their constants, unless these hold something
+ * of the tensor's own. */
+static void share_constants(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    int64_t made = 0;
+    for (int64_t k = 0; k < plan->n_groups * 4; k++)
+        w->latest[k] = -1;
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        const lrc_group *g = &plan->groups[x->group];
+        int64_t *latest = &w->latest[x->group * 4 + lrc_arithmetic(x) * 2 + (x->no_decay != 0)];
+        int alone = lrc_rules[plan->rule].sums || g->agc != 0 || g->select == LRC_CAUTIOUS;
+        if (!x->g)
+            continue;
+        if (alone || *latest < 0 || !alike(&plan->tensors[*latest], x)) {
+            set_constants(plan, i, NULL, &w->constants[made]);
+            w->slot[i] = made++;
+            *latest = i;
+        } else
+            w->slot[i] = w->slot[*latest];
+    }
+}
+
+/* A tensor's sums over the `count` columns of its chunks; `*c` is its first chunk, then the next. */
+static void add_up(const lrc_tensor *x, const double *rows, int width, int count, int64_t *c,
+                   double *total)
+{
+    for (int j = 0; j < count; j++)
+        total[j] = 0;
+    for (int64_t end = *c + lrc_chunks_of(x->n); *c < end; ++*c)
+        for (int j = 0; x->g && j < count; j++)
+            total[j] += rows[*c * width + j];
+}
+
+static void measure(lrc_plan *plan)
+{
+    const lrc_work *w = plan->work;
+    double total[LRC_MAX_SUMS];
+    int64_t c = 0;
+    sweep(plan, visit_measure);
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        add_up(x, w->sums, LRC_MAX_SUMS, lrc_rules[plan->rule].sums, &c, total);
+        if (x->g)
+            set_constants(plan, i, total, &w->constants[w->slot[i]]);
+    }
+}
+
+/* Cautious steps are as many times longer as fewer elements make them, at most a thousand times. */
+static void try_out(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    int64_t c = 0;
+    sweep(plan, visit_trial);
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        double count;
+        add_up(x, w->sums, LRC_MAX_SUMS, 1, &c, &count);
+        if (!x->g || plan->groups[x->group].select != LRC_CAUTIOUS)
+            continue;
+        double mean = x->n ? count / (double)x->n : 0;
+        w->constants[w->slot[i]].chosen = 1 / (mean > 1e-3 ? mean : 1e-3);
+    }
+}
+
+/* --------------------------------------------------------------------------- a step */
+
+static void report(lrc_plan *plan, int made)
+{
+    const lrc_work *w = plan->work;
+    int64_t c = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        const lrc_group *g = &plan->groups[x->group];
+        double s[LRC_OBSERVED], unit = divisor(plan);
+        add_up(x, w->seen, LRC_OBSERVED, LRC_OBSERVED, &c, s);
+        plan->stats[i] = (lrc_stats){0};
+        if (!x->g)
+            continue;
+        plan->stats[i] = (lrc_stats){.grad2 = s[LRC_GRAD2],
+                                     .param2 = s[LRC_PARAM2],
+                                     .step2 = s[LRC_STEP2],
+                                     .dot = s[LRC_DOT],
+                                     .dot_grad2 = s[LRC_DOT_GRAD2],
+                                     .trace2 = s[LRC_TRACE2],
+                                     .nonfinite = s[LRC_NONFINITE],
+                                     .lost = s[LRC_LOST],
+                                     .clip = made ? w->clip[x->group] : 0,
+                                     .divisor = g->maximize ? -unit : unit};
+    }
+}
+
+static void refuse(lrc_plan *plan)
+{
+    if (plan->stats) {
+        sweep(plan, visit_observe);
+        report(plan, 0);
+    }
+    if (plan->zero_grads && plan->nonfinite == LRC_SKIP && plan->micro == 0)
+        sweep(plan, visit_zero);
+}
+
+static void make(lrc_plan *plan)
+{
+    int any_units = 0, any_trial = 0;
+    for (int64_t k = 0; k < plan->n_groups; k++) {
+        any_units |= plan->groups[k].agc != 0;
+        any_trial |= plan->groups[k].select == LRC_CAUTIOUS;
+    }
+    share_constants(plan);
+    if (any_units)
+        run(plan, plan->work->n_units, unit_task, plan);
+    if (lrc_rules[plan->rule].sums)
+        measure(plan);
+    if (any_trial)
+        try_out(plan);
+    sweep(plan, visit_update);
+    if (plan->stats)
+        report(plan, 1);
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        plan->tensors[i].t += plan->tensors[i].g != NULL;
+    plan->t++;
+}
+
+/* The gradients of this update are the sums. */
+static void use_sums(lrc_plan *plan)
+{
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        lrc_tensor *x = &plan->tensors[i];
+        x->g = x->summed ? x->sum : NULL;
+        x->g_dtype = LRC_REAL;
+        x->g_ndim = 0;
+    }
+}
+
+void lrc_drop(lrc_plan *plan)
+{
+    plan->micro = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        plan->tensors[i].summed = 0;
+}
+
+static void choose_engines(lrc_plan *plan)
+{
+    memcpy(plan->work->engines, *lrc_current_engines(), sizeof(lrc_engines));
+}
+
+int lrc_update(lrc_plan *plan)
+{
+    uint64_t before = lrc_fenv_set();
+    choose_engines(plan);
+    if (plan->micro)
+        use_sums(plan);
+    int made = inspect(plan);
+    if (made)
+        make(plan);
+    else
+        refuse(plan);
+    if (plan->micro)
+        lrc_drop(plan);
+    lrc_fenv_restore(before);
+    return made;
+}
+
+int lrc_step(lrc_plan *plan)
+{
+    uint64_t before = lrc_fenv_set();
+    lrc_refresh(plan);
+    lrc_fenv_restore(before);
+    return lrc_update(plan);
+}
+
+void lrc_accumulate(lrc_plan *plan)
+{
+    uint64_t before = lrc_fenv_set();
+    choose_engines(plan);
+    sweep(plan, visit_accumulate);
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        plan->tensors[i].summed += plan->tensors[i].g != NULL;
+    plan->micro++;
+    lrc_fenv_restore(before);
+}
+
+void lrc_roofline(lrc_plan *plan)
+{
+    uint64_t before = lrc_fenv_set();
+    choose_engines(plan);
+    if (inspect(plan)) {
+        share_constants(plan);
+        plan->work->write = 0;
+        if (lrc_rules[plan->rule].sums)
+            sweep(plan, visit_roofline);
+        plan->work->write = 1;
+        sweep(plan, visit_roofline);
+    }
+    lrc_fenv_restore(before);
+}

@@ -1,0 +1,93 @@
+"""The steps of ``backend="numpy"``: the same arrays, computed by `lrcore.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from ._hyper import DOMAINS, POSITIVE, RULES, check_value, slots
+from ._layout import averages_of, selected
+from ._schedule import Schedule
+from .reference import step as reference
+
+if TYPE_CHECKING:
+    from ._domain import Interval
+    from ._optimizer import Optimizer
+
+__all__ = ["accumulate", "step"]
+
+
+def step(opt: Optimizer, grads: Any) -> bool:
+    """`Optimizer.step`; no gradients where those accumulated are to be used."""
+    plan, layout = opt._plan, opt._layout
+    whole, micro = layout.whole, plan.micro
+    if micro:
+        counts = zip(layout.stores, plan.summed, strict=True)
+        arrays = [store.sum if count else None for store, count in counts]
+    else:
+        arrays = plan.collect(grads)
+    groups = [_group(opt, values) for values in layout.groups]
+    options = reference.Options(
+        clip_norm=_number(opt, "clip_norm", whole.clip_norm or 0.0, POSITIVE),
+        nonfinite=whole.nonfinite,
+        divisor=plan.loss_scale * max(micro, 1),
+        seed=whole.seed,
+        stats=layout.stats,
+        trace_every=layout.every(),
+        **averages_of(whole),
+    )
+    tensors = [
+        reference.Tensor(store=store, g=g, t=age)
+        for store, g, age in zip(layout.stores, arrays, plan.ages, strict=True)
+    ]
+    with _core.FloatEnvironment():
+        norm, bad = reference.step(opt.rule, tensors, groups, options)
+    if bad < 0:
+        plan.advance(norm)
+    plan.drop()
+    if bad >= 0 and whole.nonfinite == "raise":
+        plan.raise_nonfinite(bad)
+    if whole.zero_grads:
+        plan.zero()
+    return bad < 0
+
+
+def accumulate(opt: Optimizer, grads: Any) -> None:
+    """`Optimizer.accumulate`, once there are sums."""
+    plan, layout = opt._plan, opt._layout
+    arrays, summed = plan.collect(grads), plan.summed
+    with _core.FloatEnvironment():
+        for i, (store, g) in enumerate(zip(layout.stores, arrays, strict=True)):
+            if g is not None and store.sum is not None:
+                reference.accumulate(store.sum, g, summed[i] == 0)
+                summed[i] += 1
+    plan.summed, plan.micro = summed, plan.micro + 1
+    if layout.whole.zero_grads:
+        plan.zero()
+
+
+def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
+    """What a group is updated with now, schedules evaluated by the reference."""
+    h, columns, agc = SimpleNamespace(), RULES[opt.rule][2], values["agc"]
+    for name in opt.hypers(values):
+        for slot, v, label in slots(name, values[name], columns):
+            setattr(h, columns[slot], _number(opt, label, v, DOMAINS[name]))
+    return reference.Group(
+        h=h,
+        maximize=values["maximize"],
+        clip_value=_number(opt, "clip_value", values["clip_value"] or 0.0, POSITIVE),
+        clip_norm=_number(opt, "clip_norm", values["clip_norm"] or 0.0, POSITIVE),
+        agc=0.0 if agc is None else agc.clip,
+        agc_eps=0.0 if agc is None else agc.eps,
+        select=selected(values),
+        rounding=values["rounding"],
+    )
+
+
+def _number(opt: Optimizer, label: str, value: Any, domain: Interval | None) -> float:
+    if not isinstance(value, Schedule):
+        return float(value)
+    number = value.reference(opt.t)
+    return float(check_value(f"{type(opt).__name__} at update {opt.t}", label, number, domain))

@@ -1,0 +1,234 @@
+"""What an optimizer works on, and the plan that follows from it.
+
+A Layout is replaced as a whole, so that nothing is ever half changed: `planned` makes the next one
+with the slots it needs and a plan for it, and whoever asked puts both in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, _memory
+from ._hyper import DOMAINS, POSITIVE, RULES, curve, slots
+from ._options import NONFINITE, Whole
+from ._slots import AVERAGES, Slot, real, slots_of, trace_every
+from ._tree import Leaf, flatten, labelled, rebuilt
+
+if TYPE_CHECKING:
+    from ._file import StateFile
+    from ._masks import Terms
+    from ._optimizer import Optimizer
+
+__all__ = ["Layout", "Progress", "planned", "send"]
+
+Array: TypeAlias = NDArray[Any]
+
+ROW = 10  # numbers of a tensor in the statistics of a step
+SELECT = ("", "cautious", "grams")
+ROUNDING = ("nearest", "stochastic")
+
+
+class Progress(NamedTuple):
+    """How far a run is: all that changes with a step besides the arrays."""
+
+    t: int = 0
+    #: Updates each parameter has had; those of parameters beyond the list are 0.
+    ages: tuple[int, ...] = ()
+    #: Calls of accumulate() that wait for a step, and of how many gradients each sum is.
+    micro: int = 0
+    summed: tuple[int, ...] = ()
+    #: The scale of the loss, and the steps made in a row since it changed.
+    loss_scale: float = 1.0
+    good_steps: int = 0
+
+
+class Layout(NamedTuple):
+    """Parameters in groups, what is done with them, and their slots.
+
+    ``leaves`` are the arrays as they were found when their group was made: whatever happens to the
+    containers they came in, an optimizer goes on with these.
+    """
+
+    grouped: bool
+    whole: Whole
+    file: StateFile | None
+    summing: bool
+    groups: list[dict[str, Any]]
+    trees: list[Any]
+    leaves: list[Leaf]
+    terms: list[Terms]
+    arrays: list[_memory.Arrays]
+    stores: list[_memory.Store]
+    stats: NDArray[np.float64] | None
+
+    @classmethod
+    def empty(cls, grouped: bool, whole: Whole) -> Layout:
+        """A layout without groups."""
+        return cls(grouped, whole, None, False, [], [], [], [], [], [], None)
+
+    def with_group(self, who: str, group: dict[str, Any]) -> Layout:
+        """The layout and one more group, whose arrays are looked at here and never again."""
+        index = len(self.groups)
+        leaves, tree = flatten(group["params"], index, start=len(self.leaves))
+        if not leaves:
+            label = f"[{index}]" if self.grouped else ""
+            raise ValueError(f"{who}: params{label} must hold at least one array, got none")
+        return self._replace(
+            groups=[*self.groups, group],
+            leaves=[*self.leaves, *leaves],
+            trees=[*self.trees, tree],
+            arrays=self.arrays + [{} for _ in leaves],
+        )
+
+    def with_values(self, index: int, group: dict[str, Any]) -> Layout:
+        """The layout with other values of a group."""
+        groups = list(self.groups)
+        groups[index] = group
+        return self._replace(groups=groups)
+
+    def labels(self) -> list[str]:
+        """The parameters as messages name them."""
+        return [f"[{x.group}]{x.label}" if self.grouped else x.label for x in self.leaves]
+
+    def paths(self) -> list[str]:
+        """The keys of ``opt.state``."""
+        return [f"{x.group}.{x.path}" if self.grouped else x.path for x in self.leaves]
+
+    def structure(self, values: list[Any]) -> Any:
+        """One value a parameter, in the structure of the parameters."""
+        made = [rebuilt(tree, values) for tree in self.trees]
+        return made if self.grouped else made[0]
+
+    def every(self) -> int:
+        """Which chunks a trace keeps."""
+        return trace_every(sum(leaf.array.size for leaf in self.leaves))
+
+    def slots(self, kind: type[Optimizer]) -> list[list[Slot]]:
+        """The slots that each parameter is to have."""
+        every = self.every()
+        starts = [kind._starts(group) for group in self.groups]
+        return [
+            slots_of(
+                kind.rule,
+                leaf,
+                self.groups[leaf.group],
+                starts[leaf.group],
+                self.whole,
+                summing=self.summing,
+                every=every,
+            )
+            for leaf in self.leaves
+        ]
+
+
+def check_formats(who: str, layout: Layout, labels: list[str]) -> None:
+    """Refuse storage that does not go with a parameter's dtype, by name."""
+    for leaf, label in zip(layout.leaves, labels, strict=True):
+        values, name = layout.groups[leaf.group], leaf.array.dtype.name
+        if values["master"] and name in ("float32", "float64"):
+            must = f"master must be None for params{label}, which is {name} already"
+        elif values["master"] == "split" and name != "bfloat16":
+            must = f'master "split" must go with bfloat16 parameters; params{label} is {name}'
+        elif values["state_dtype"] == "float64" and name != "float64":
+            must = f'state_dtype "float64" must go with float64 parameters; params{label} is {name}'
+        else:
+            continue
+        raise ValueError(f"{who}: {must}")
+
+
+def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[Layout, _core.Plan]:
+    """The layout with the slots it needs, and its plan, ready for a step."""
+    who, leaves, labels = kind.__name__, layout.leaves, layout.labels()
+    _memory.check_params(who, leaves, labels)
+    check_formats(who, layout, labels)
+    arrays = _memory.allocate(
+        leaves, layout.arrays, layout.slots(kind), layout.file or _memory.slabs
+    )
+    _encode_starts(kind, layout, arrays)
+    stores = [
+        _memory.store(leaf, RULES[kind.rule][1], own, _axis(layout.groups[leaf.group]), terms)
+        for leaf, own, terms in zip(leaves, arrays, layout.terms, strict=True)
+    ]
+    if layout.grouped:
+        trees = [labelled(tree, f"grads[{i}]") for i, tree in enumerate(layout.trees)]
+        tree: Any = ("grads", None, tuple(trees))
+    else:
+        tree = labelled(layout.trees[0], "grads")
+    plan = _core.Plan(RULES[kind.rule][0], stores, labels, tree, len(layout.groups))
+    layout = layout._replace(arrays=arrays, stores=stores, stats=_rows(layout))
+    _send_whole(who, plan, layout)
+    for i, group in enumerate(layout.groups):
+        send(kind, plan, i, group)
+    missing = (0,) * len(leaves)
+    plan.t, plan.micro, plan.loss_scale = progress.t, progress.micro, progress.loss_scale
+    plan.ages = list((progress.ages + missing)[: len(leaves)])
+    plan.summed = list((progress.summed + missing)[: len(leaves)])
+    return layout, plan
+
+
+def _axis(values: Mapping[str, Any]) -> int | None:
+    return None if values["agc"] is None else int(values["agc"].axis)
+
+
+def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[_memory.Arrays]) -> None:
+    """Let new 8-bit states begin at their value, where that is not zero."""
+    for i, (leaf, have, own) in enumerate(zip(layout.leaves, layout.arrays, arrays, strict=True)):
+        for j, (name, start) in enumerate(kind._starts(layout.groups[leaf.group]).items()):
+            if start and name not in have and own[name].dtype == np.uint8:
+                from . import _convert
+
+                x = np.full(leaf.array.size, start, real(leaf.array.dtype))
+                _convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
+
+
+def _rows(layout: Layout) -> NDArray[np.float64] | None:
+    """Room for the statistics: what there is where no parameter is new, NaN before a step."""
+    if not layout.whole.stats:
+        return None
+    if layout.stats is not None and len(layout.stats) == len(layout.leaves):
+        return layout.stats
+    return np.full((len(layout.leaves), ROW), np.nan)
+
+
+def _send_whole(who: str, plan: _core.Plan, layout: Layout) -> None:
+    """Tell a plan what there is once."""
+    whole = layout.whole
+    plan.set_options(NONFINITE.index(whole.nonfinite), whole.zero_grads, whole.seed)
+    plan.set_clip_norm(-1, curve(whole.clip_norm), POSITIVE, who)
+    plan.set_averages(**averages_of(whole))
+    if layout.stats is not None:
+        plan.set_stats(layout.stats, layout.every())
+
+
+def averages_of(whole: Whole) -> dict[str, Any]:
+    """The averages as tuples of their numbers, by the option's name."""
+    given = {name: getattr(whole, name) for name in AVERAGES.values()}
+    return {k: None if v is None else tuple(v.to_dict().values()) for k, v in given.items()}
+
+
+def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[str, Any]) -> None:
+    """Tell a plan what a group is updated with."""
+    who, columns = kind.__name__, RULES[kind.rule][2]
+    for name in kind.hypers(values):
+        for slot, v, label in slots(name, values[name], columns):
+            plan.set_value(index, slot, curve(v), DOMAINS[name], who, label)
+    plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
+    plan.set_clip_norm(index, curve(values["clip_norm"]), POSITIVE, who)
+    agc = values["agc"]
+    plan.set_group(
+        index,
+        values["maximize"],
+        0.0 if agc is None else agc.clip,
+        0.0 if agc is None else agc.eps,
+        SELECT.index(selected(values)),
+        ROUNDING.index(values["rounding"]),
+    )
+
+
+def selected(values: Mapping[str, Any]) -> str:
+    """Which parts of a step a group keeps: all, the cautious choice, or that of Grams."""
+    return next((name for name in SELECT[1:] if values[name]), SELECT[0])

@@ -1,0 +1,64 @@
+"""Rule: what an optimizer's class knows of its row in ``rules.def``, without an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ._hyper import RULES, check, slots
+from ._options import GROUP, check_group
+from ._schedule import Schedule
+
+__all__ = ["Rule"]
+
+
+class Rule:
+    """The row of a class: its hyper-parameters and states under a group's values."""
+
+    rule: ClassVar[str] = ""
+
+    @classmethod
+    def hypers(cls, values: Mapping[str, Any]) -> list[str]:
+        """The names among a group's values that are hyper-parameters of the rule."""
+        return [name for name in values if name not in GROUP and name != "params"]
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a group by name, each inside its domain."""
+        who, columns = cls.__name__, RULES[cls.rule][2]
+        out: dict[str, Any] = dict(values)
+        for name, value in values.items():
+            if name in GROUP:
+                out[name] = GROUP[name].check(who, name, value)
+        for name in cls.hypers(values):
+            try:
+                places = slots(name, values[name], columns)
+            except ValueError as error:
+                raise ValueError(f"{who}: {error}") from None
+            checked = [check(who, name, label, v) for _, v, label in places]
+            out[name] = checked[0] if name in columns else tuple(checked)
+        cls._check_together(out)
+        check_group(who, cls.rule, out, cls._starts(out))
+        return out
+
+    @classmethod
+    def _check_together(cls, values: Mapping[str, Any]) -> None:
+        """Refuse values that are fine one by one but not together; a rule may say which."""
+
+    @classmethod
+    def _starts(cls, values: Mapping[str, Any]) -> dict[str, float | None]:
+        """What each state begins at under these values; None where there is no such array."""
+        _, states, _, notes, *_ = RULES[cls.rule]
+        out: dict[str, float | None] = dict.fromkeys(states, 0.0)
+        for note in notes:
+            sign = next((sign for sign in ":=" if sign in note), None)
+            if sign is None:
+                continue
+            state, _, hyper = note.partition(sign)
+            value = values[hyper]
+            scheduled = isinstance(value, Schedule)
+            if sign == "=":
+                out[state] = value(0) if scheduled else value
+            elif not scheduled and value == 0:
+                out[state] = None
+        return out

@@ -1,0 +1,131 @@
+"""The arrays that a step keeps beside each parameter: one table for all that is done with them.
+
+A slot has a name, a dtype, a size and what it starts at. The list of slots of a parameter drives
+where memory is taken, ``Optimizer.state``, ``nbytes``, ``state_dict`` and what a plan is given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ._hyper import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._options import Whole
+    from ._tree import Leaf
+
+__all__ = [
+    "AVERAGES",
+    "FORMATS",
+    "Slot",
+    "bfloat16",
+    "is_unsigned",
+    "real",
+    "slots_of",
+    "trace_every",
+]
+
+BLOCK_8BIT = 128  # consecutive elements that share a scale
+CHUNK = 8192  # what a tensor is cut into, and what a trace keeps or leaves out
+TRACED_WHOLE = 2**20  # elements of all parameters up to which a trace leaves nothing out
+SPARSE = 8  # beyond: every eighth chunk
+
+#: The formats of states besides the arithmetic's own.
+FORMATS = ("float32", "float64", "bfloat16", "int8")
+#: The averages in the order of a step: slot -> the option that switches it on.
+AVERAGES = {"slow": "lookahead", "ema": "ema", "swa": "swa"}
+
+
+class Slot(NamedTuple):
+    """One array beside a parameter."""
+
+    name: str
+    dtype: np.dtype[Any]
+    #: Elements of a flat array; None: of the parameter's shape and memory order.
+    size: int | None = None
+    #: What it begins at; None: as the parameter is.
+    start: float | None = 0.0
+
+    def fits(self, array: Any, leaf: Leaf) -> bool:
+        """Whether an array there is could be this slot."""
+        if array is None or array.dtype != self.dtype:
+            return False
+        return bool(array.shape == (leaf.array.shape if self.size is None else (self.size,)))
+
+
+def real(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the arithmetic on a parameter."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+
+
+def bfloat16(who: str, what: str) -> np.dtype[Any]:
+    """The dtype that ml_dtypes defines; it is imported only here."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError(
+            f"{who}: {what} needs the package ml_dtypes, which is not installed; "
+            'pip install ml_dtypes, or "lrcore[bfloat16]"'
+        ) from None
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
+
+
+def is_unsigned(rule: str, state: str) -> bool:
+    """Whether a state is never negative, so that its 8-bit form has no sign."""
+    return f"{state}+" in RULES[rule][3]
+
+
+def trace_every(elements: int) -> int:
+    """Which chunks of a tensor a trace keeps: those whose number this divides."""
+    return 1 if elements <= TRACED_WHOLE else SPARSE
+
+
+def _traced(n: int, every: int) -> int:
+    """The elements of a tensor of `n` that a trace keeps."""
+    return sum(min(CHUNK, n - at) for at in range(0, n, CHUNK * every))
+
+
+def slots_of(
+    rule: str,
+    leaf: Leaf,
+    values: Mapping[str, Any],
+    starts: Mapping[str, float | None],
+    whole: Whole,
+    *,
+    summing: bool,
+    every: int,
+) -> list[Slot]:
+    """The slots of one parameter: `values` are its group's, `starts` its rule's states."""
+    dtype, n = real(leaf.array.dtype), leaf.array.size
+    stored = _stored(values["state_dtype"], dtype)
+    out = []
+    for name, start in starts.items():
+        if start is not None:
+            out.append(Slot(name, stored, start=start))
+            if stored == np.uint8:
+                out.append(Slot(f"{name}_scale", stored, size=-(-n // BLOCK_8BIT)))
+    if values["master"] == "float32":
+        out.append(Slot("master", np.dtype(np.float32), start=None))
+    elif values["master"] == "split":
+        out.append(Slot("low", np.dtype(np.uint16)))
+    for name, option in AVERAGES.items():
+        if getattr(whole, option) is not None:
+            out.append(Slot(name, dtype, start=None))
+    if summing:
+        out.append(Slot("sum", dtype))
+    if whole.stats:
+        out.append(Slot("trace", dtype, size=_traced(n, every)))
+    return out
+
+
+def _stored(name: str | None, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if name is None:
+        return dtype
+    if name == "int8":
+        return np.dtype(np.uint8)
+    return bfloat16("", "bfloat16") if name == "bfloat16" else np.dtype(name)
