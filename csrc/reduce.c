@@ -42,11 +42,11 @@ size_t NAME(strip_of_steps)(size_t n, const real *p, const real *old, const real
     real tp[LRC_LANES] = {0}, td[LRC_LANES] = {0};
     uint32_t lost[LRC_LANES] = {0}, all = 0;
     size_t i = 0, rest = n % LRC_LANES;
-#define ADD_STEP(i, j)                           \
-    do {                                         \
-        real d_ = p[(i) + (j)] - old[(i) + (j)]; \
-        tp[j] += p[(i) + (j)] * p[(i) + (j)];    \
-        td[j] += d_ * d_;                        \
+#define ADD_STEP(i, j)                              \
+    do {                                            \
+        real d_ = p[(i) + (j)] - old[(i) + (j)];    \
+        tp[j] += p[(i) + (j)] * p[(i) + (j)];       \
+        td[j] += d_ * d_;                           \
         lost[j] += (d_ == 0) & (g[(i) + (j)] != 0); \
     } while (0)
     for (; i < n - rest; i += LRC_LANES)

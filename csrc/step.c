@@ -242,7 +242,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
             continue;
         const lrc_array s = state(a, j);
         int wanted = s.dtype != LRC_F32 && (stochastic || (s.dtype == LRC_Q8 && s.positive));
-        NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2 * 16);
+        NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
     }
     if (a->p)
         return;
@@ -251,7 +251,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
         NAME(split)(b->n, b->p, (uint16_t *)x->p + b->at, (uint16_t *)x->master + b->at);
     else
         NAME(encode)
-    (&p, b->at, b->n, b->p, bits(a, tensor, draw, stochastic, b, &d), draw % 2 * 16);
+    (&p, b->at, b->n, b->p, bits(a, tensor, draw, stochastic, b, &d), draw % 2);
 }
 
 /* ------------------------------------------------------------------------- statistics */

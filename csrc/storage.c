@@ -24,7 +24,7 @@ static inline float float_of(uint32_t u)
     return x;
 }
 
-#define HALF_WORD(words, i, shift) ((words)[i] >> (shift)&0xffffu)
+#define HALF_WORD(words, i, odd) ((odd) ? (words)[i] >> 16 : (words)[i] % 0x10000u)
 
 /* ------------------------------------------------------------------------- one element */
 
@@ -42,10 +42,8 @@ static inline float from_half(uint16_t h)
 /* `round` is what is added before the lower bits are cut off: random, or for the nearest. */
 static inline uint16_t to_bf16(float x, uint32_t random, int stochastic)
 {
-    uint32_t u = bits_of(x), most = u & 0x7fffffffu, even = 0x7fffu + ((u >> 16) & 1);
-    uint32_t round = stochastic ? random : even;
-    uint32_t nan = ((u >> 16) & 0x8000u) | 0x7fc0u;
-    return (uint16_t)(most > 0x7f800000u ? nan : (u + round) >> 16);
+    uint32_t u = bits_of(x), even = 0x7fffu + ((u >> 16) & 1);
+    return (uint16_t)(x != x ? 0x7fc0u : (u + (stochastic ? random : even)) >> 16);
 }
 
 /* Below the smallest normal half the spacing is 2^-24: that of floats from 1/2 to 1. */
@@ -76,16 +74,23 @@ enum { CUT = 19, HALF = 1 << (CUT - 1) };
 
 static inline float least(int positive) { return positive ? 0x1p-15f : 0x1p-7f; }
 
+static inline float from_q8(uint32_t code, float unit, int positive)
+{
+    const float c = least(positive);
+    uint32_t number = positive ? code : code & 0x7fu, sign = positive ? 0 : (code & 0x80u) << 24;
+    return float_of(bits_of((float_of((number << CUT) + bits_of(c)) - c) * unit) | sign);
+}
+
 static void decode_q8(size_t n, const uint8_t *restrict code, uint8_t scale, int positive,
                       real *restrict out)
 {
-    const float c = least(positive), unit = float_of((uint32_t)scale << 23);
-    const uint32_t zero = bits_of(c), number = positive ? 0xff : 0x7f, sign = positive ? 0 : 0x80;
-    EACH (i, n) {
-        uint32_t q = code[i];
-        float x = (float_of(((q & number) << CUT) + zero) - c) * unit;
-        out[i] = (real)float_of(bits_of(x) | (q & sign) << 24);
-    }
+    const float unit = float_of((uint32_t)scale << 23);
+    if (positive)
+        EACH (i, n)
+            out[i] = (real)from_q8(code[i], unit, 1);
+    else
+        EACH (i, n)
+            out[i] = (real)from_q8(code[i], unit, 0);
 }
 
 /* The exponent under which the largest, too, is rounded to a code that exists. */
@@ -100,29 +105,37 @@ static uint8_t scale_q8(size_t n, const real *x, int positive)
     return (uint8_t)(top > 255 ? 255 : top);
 }
 
-static inline uint8_t to_q8(float x, float inverse, float c, uint32_t some, uint32_t sign,
-                            uint32_t round)
+static inline uint8_t to_q8(float x, float inverse, int positive, uint32_t round)
 {
-    uint32_t u = bits_of(x), a = u & 0x7fffffffu;
-    uint32_t q = (bits_of(float_of(a) * inverse + c) - bits_of(c) + round) >> CUT;
-    uint32_t least_code = a > 0 ? some : 0;
-    return (uint8_t)((q > least_code ? q : least_code) | ((u >> 24) & sign));
+    const float c = least(positive);
+    uint32_t u = bits_of(x), a = u & 0x7fffffffu, one = 1u << CUT;
+    uint32_t q = bits_of(float_of(a) * inverse + c) - bits_of(c) + round;
+    if (!positive)
+        return (uint8_t)(q >> CUT | (u >> 24 & 0x80u));
+    one = a < one ? a : one; /* not a step for 0, nor for numbers below 2^-130 */
+    return (uint8_t)((q > one ? q : one) >> CUT);
 }
 
 static void encode_q8(size_t n, const real *restrict x, uint8_t scale, int positive,
-                      const uint32_t *restrict random, int shift, uint8_t *restrict code)
+                      const uint32_t *restrict random, int odd, uint8_t *restrict code)
 {
-    const float c = least(positive), tiny = float_of(0x400000u); /* 2^-127 */
+    const float tiny = float_of(0x400000u); /* 2^-127 */
     const float inverse = scale < 254 ? float_of((254u - scale) << 23) : tiny;
-    const uint32_t some = positive ? 1 : 0, sign = positive ? 0 : 0x80;
+#define ENCODE_Q8(positive, round) \
+    EACH (i, n)                    \
+    code[i] = to_q8((float)x[i], inverse, positive, round)
     if (scale == 255)
         memset(code, 0xff, n);
-    else if (random)
-        EACH (i, n)
-            code[i] = to_q8((float)x[i], inverse, c, some, sign, HALF_WORD(random, i, shift) << 3);
+    else if (positive && odd)
+        ENCODE_Q8(1, HALF_WORD(random, i, 1) << 3);
+    else if (positive)
+        ENCODE_Q8(1, HALF_WORD(random, i, 0) << 3);
+    else if (!random)
+        ENCODE_Q8(0, HALF);
+    else if (odd)
+        ENCODE_Q8(0, HALF_WORD(random, i, 1) << 3);
     else
-        EACH (i, n)
-            code[i] = to_q8((float)x[i], inverse, c, some, sign, HALF);
+        ENCODE_Q8(0, HALF_WORD(random, i, 0) << 3);
 }
 
 /* ------------------------------------------------------------------------------- arrays */
@@ -178,19 +191,22 @@ real *NAME(decode)(const lrc_array *a, int64_t at, size_t n, real *buf)
     return buf;
 }
 
-#define ENCODE(convert)                                                      \
-    do {                                                                     \
-        uint16_t *restrict out = (uint16_t *)a->data + at;                   \
-        if (bits)                                                            \
-            EACH (i, n)                                                      \
-                out[i] = convert((float)x[i], HALF_WORD(bits, i, shift), 1); \
-        else                                                                 \
-            EACH (i, n)                                                      \
-                out[i] = convert((float)x[i], 0, 0);                         \
+#define ENCODE(convert)                                                  \
+    do {                                                                 \
+        uint16_t *restrict out = (uint16_t *)a->data + at;               \
+        if (!bits)                                                       \
+            EACH (i, n)                                                  \
+                out[i] = convert((float)x[i], 0, 0);                     \
+        else if (odd)                                                    \
+            EACH (i, n)                                                  \
+                out[i] = convert((float)x[i], HALF_WORD(bits, i, 1), 1); \
+        else                                                             \
+            EACH (i, n)                                                  \
+                out[i] = convert((float)x[i], HALF_WORD(bits, i, 0), 1); \
     } while (0)
 
 void NAME(encode)(const lrc_array *a, int64_t at, size_t n, const real *restrict x,
-                  const uint32_t *restrict bits, int shift)
+                  const uint32_t *restrict bits, int odd)
 {
     if (a->dtype == LRC_BF16)
         ENCODE(to_bf16);
@@ -205,7 +221,7 @@ void NAME(encode)(const lrc_array *a, int64_t at, size_t n, const real *restrict
         EACH_Q8(i, m, n)
         {
             *scale = scale_q8(m, x + i, a->positive);
-            encode_q8(m, x + i, *scale++, a->positive, bits ? bits + i : NULL, shift, code + i);
+            encode_q8(m, x + i, *scale++, a->positive, bits ? bits + i : NULL, odd, code + i);
         }
     }
 }

@@ -24,10 +24,10 @@ extern const int64_t NAME(width)[];
  * for LRC_Q8. decode() returns where they are: in place, or in buf. */
 real *NAME(decode)(const lrc_array *a, int64_t at, size_t n, real *buf);
 
-/* The inverse, to nearest where `bits` is NULL; otherwise stochastically, with 16 bits of each word,
- * after a shift. Nothing to do for an array of reals, which was changed in place. */
+/* The inverse, to nearest where `bits` is NULL; otherwise stochastically, with the upper half of each
+ * word where `odd`, else the lower. Nothing to do for an array of reals, which was changed in place. */
 void NAME(encode)(const lrc_array *a, int64_t at, size_t n, const real *restrict x,
-                  const uint32_t *restrict bits, int shift);
+                  const uint32_t *restrict bits, int odd);
 
 /* From n elements of the format that are `stride` bytes apart. */
 void NAME(gather)(int dtype, size_t n, const char *from, int64_t stride, real *restrict out);

@@ -31,6 +31,10 @@ class StateFile:
         self._size = 0
         self._check()
 
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            self._file.close()  # what is mapped stays mapped
+
     def __call__(self, sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], bool]:
         """Room for slabs of these sizes, all of them or none."""
         starts, end = [], max(self._size, PAGE)

@@ -124,6 +124,8 @@ def _values(who: str, name: str, mask: Any, leaves: list[Leaf], tree: Any) -> li
         for pattern, value in patterns.items():
             check_value(who, f"{name}[{pattern!r}]", value, domain)
         found = [(name, _first(patterns, x.path, unmatched)) for x in leaves]
+    elif not isinstance(mask, (Mapping, list, tuple)):
+        found = [(name, mask)] * len(leaves)
     else:
         try:
             found = list(spread(tree, mask, name).values())

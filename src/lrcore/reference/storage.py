@@ -82,8 +82,8 @@ def decode(stored: Array, scale: Array | None, *, signed: bool, real: DTypeLike)
 
 def _to_bfloat16(u: Bits, random: Bits | None) -> Bits:
     add = u32(0x7FFF) + ((u >> u32(16)) & u32(1)) if random is None else random
-    nan = ((u >> u32(16)) & u32(0x8000)) | u32(0x7FC0)
-    return np.where((u & u32(0x7FFFFFFF)) > u32(0x7F800000), nan, (u + add) >> u32(16))
+    is_nan = (u & u32(0x7FFFFFFF)) > u32(0x7F800000)
+    return np.where(is_nan, u32(0x7FC0), (u + add) >> u32(16))
 
 
 def _to_float16(u: Bits, random: Bits | None) -> Bits:
@@ -136,7 +136,7 @@ def _to_int8(u: Bits, random: Bits | None, signed: bool) -> tuple[NDArray[np.uin
     if signed:
         code = code | ((u >> u32(24)) & u32(0x80))
     else:
-        code = np.where((code == 0) & (a > 0), u32(1), code)
+        code = np.where((code == 0) & (a >= u32(1 << 19)), u32(1), code)  # from 2^-130 on
     code = np.where(_each(scale, u.size) == 255, u32(0xFF), code)
     return code.astype(np.uint8), scale.astype(np.uint8)
 
