@@ -32,6 +32,7 @@ typedef struct {
     uint64_t seed;
     int64_t trace_every;
     int select, rounding, zero_grads;
+    int finite;        /* every gradient is known to be */
     unsigned positive; /* bit j: state j is never negative */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;

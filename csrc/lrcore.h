@@ -148,16 +148,20 @@ typedef struct {
     double grad_norm; /* of the last step, where clip_norm was on */
 } lrc_group;
 
-/* What a step did, a row a tensor. Sums in double, in the fixed order: of the squares of the gradient
- * (as given), the parameter (after the step) and the step; of gradient times previous step, with the
- * squares of both, over the part of the previous step that is kept: every trace_every-th chunk of
- * 8192 elements, one after the other in x->trace. The cosine of gradient and previous step is
+/* What a step did, a row a tensor: sums in the fixed order, over strips of 1024 elements in real and
+ * over strips in double. Those marked with * are over every trace_every-th chunk of 8192 elements
+ * only, whose step is kept in x->trace until the next one. The cosine of gradient and previous step is
  * dot / sqrt(dot_grad2 trace2), with the sign of divisor; the gradient's norm is
- * sqrt(grad2) / |divisor|. */
+ * sqrt(grad2) / |divisor|. A tensor without a gradient has a row of zeros. */
 typedef struct {
-    double grad2, param2, step2, dot, dot_grad2, trace2;
+    double grad2;     /* of the squares of the gradient as given */
+    double param2;    /* of the parameter after the step */
+    double step2;     /* * of the step */
+    double dot;       /* * of gradient times previous step, */
+    double dot_grad2; /* * with the squares of both */
+    double trace2;    /* * */
     double nonfinite; /* elements of the gradient */
-    double lost;      /* elements that stayed as they were though their gradient was not 0 */
+    double lost;      /* * elements that stayed as they were though their gradient was not 0 */
     double clip;      /* factor of clip_norm */
     double divisor;   /* loss scale and micro-batches; negative where the group maximizes */
 } lrc_stats;

@@ -36,32 +36,6 @@ void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s)
         s->lane[j] += (double)t[j];
 }
 
-size_t NAME(strip_of_steps)(size_t n, const real *p, const real *old, const real *g, lrc_lanes *pp,
-                            lrc_lanes *dd)
-{
-    real tp[LRC_LANES] = {0}, td[LRC_LANES] = {0};
-    uint32_t lost[LRC_LANES] = {0}, all = 0;
-    size_t i = 0, rest = n % LRC_LANES;
-#define ADD_STEP(i, j)                              \
-    do {                                            \
-        real d_ = p[(i) + (j)] - old[(i) + (j)];    \
-        tp[j] += p[(i) + (j)] * p[(i) + (j)];       \
-        td[j] += d_ * d_;                           \
-        lost[j] += (d_ == 0) & (g[(i) + (j)] != 0); \
-    } while (0)
-    for (; i < n - rest; i += LRC_LANES)
-        for (size_t j = 0; j < LRC_LANES; j++)
-            ADD_STEP(i, j);
-    for (size_t j = 0; j < rest; j++)
-        ADD_STEP(i, j);
-    for (size_t j = 0; j < LRC_LANES; j++) {
-        pp->lane[j] += (double)tp[j];
-        dd->lane[j] += (double)td[j];
-        all += lost[j];
-    }
-    return all;
-}
-
 double NAME(total)(const lrc_lanes *s)
 {
     lrc_lanes t = *s;

@@ -11,11 +11,8 @@ typedef struct {
 } lrc_lanes;
 
 void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s);
-/* Cheaper sums, for statistics: over a strip of LRC_STRIP elements in real, over strips in double. Of
- * the steps p - old it is also counted how many are 0 though the gradient is not. */
+/* A cheaper sum, for statistics: over a strip of LRC_STRIP elements in real, over strips in double. */
 void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s);
-size_t NAME(strip_of_steps)(size_t n, const real *p, const real *old, const real *g, lrc_lanes *pp,
-                            lrc_lanes *dd);
 
 double NAME(total)(const lrc_lanes *s);
 int NAME(finite)(size_t n, const real *x);

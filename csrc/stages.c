@@ -87,3 +87,11 @@ void NAME(average)(size_t n, real *average, const real *p, real weight)
         EACH (i, n)
             average[i] = average[i] + weight * (p[i] - average[i]);
 }
+
+size_t NAME(lost)(size_t n, const real *step, const real *g)
+{
+    uint32_t count = 0; /* of a block */
+    for (size_t i = 0; i < n; i++)
+        count += (step[i] == 0) & (g[i] != 0);
+    return count;
+}

@@ -21,4 +21,7 @@ void NAME(grams)(size_t n, real *p, const real *old, const real *g, real keep);
 
 void NAME(average)(size_t n, real *average, const real *p, real weight);
 
+/* How many steps are 0 though the gradient is not. */
+size_t NAME(lost)(size_t n, const real *step, const real *g);
+
 #endif

@@ -259,6 +259,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
 typedef struct {
     lrc_lanes sum[LRC_TRACE2 + 1];
     int64_t nonfinite, lost;
+    int finite;  /* the gradient is known to be */
     real *trace; /* where the previous step of this chunk is kept; NULL: it is not */
 } observed;
 
@@ -266,18 +267,22 @@ static void watch(lrc_chunk k, const lrc_tensor *x, const lrc_constants *c, obse
 {
     int64_t number = k.start / LRC_CHUNK;
     memset(o, 0, sizeof *o);
+    o->finite = c->finite;
     if (x->trace && number % c->trace_every == 0)
         o->trace = (real *)x->trace + number / c->trace_every * LRC_CHUNK - k.start;
 }
 
-/* While a sum is finite, so are its terms: then none of them is counted one by one. */
+static void count_nonfinite(size_t n, const real *g, observed *o)
+{
+    for (size_t i = 0; i < n; i++)
+        o->nonfinite += !(g[i] - g[i] == 0);
+}
+
 static void watch_gradient(size_t n, int64_t at, const real *g, observed *o)
 {
     NAME(strip)(n, g, g, &o->sum[LRC_GRAD2]);
-    double sum = NAME(total)(&o->sum[LRC_GRAD2]);
-    if (sum - sum != 0)
-        for (size_t i = 0; i < n; i++)
-            o->nonfinite += !(g[i] - g[i] == 0);
+    if (!o->finite)
+        count_nonfinite(n, g, o);
     if (o->trace) {
         NAME(strip)(n, g, o->trace + at, &o->sum[LRC_DOT]);
         NAME(strip)(n, o->trace + at, o->trace + at, &o->sum[LRC_TRACE2]);
@@ -288,11 +293,14 @@ static void watch_step(const lrc_tensor *x, workbench *w, block *b, observed *o)
 {
     if (x->dtype != REAL_DTYPE && x->master_kind == LRC_NO_MASTER)
         b->p = open_p(x, b->at, b->n, w->p);
-    o->lost += (int64_t)NAME(strip_of_steps)(b->n, b->p, w->old, b->g, &o->sum[LRC_PARAM2],
-                                             &o->sum[LRC_STEP2]);
-    if (o->trace)
-        EACH (i, b->n)
-            o->trace[b->at + (int64_t)i] = b->p[i] - w->old[i];
+    NAME(strip)(b->n, b->p, b->p, &o->sum[LRC_PARAM2]);
+    if (!o->trace)
+        return;
+    real *step = o->trace + b->at;
+    EACH (i, b->n)
+        step[i] = b->p[i] - w->old[i];
+    NAME(strip)(b->n, step, step, &o->sum[LRC_STEP2]);
+    o->lost += (int64_t)NAME(lost)(b->n, step, b->g);
 }
 
 static void report(const observed *o, double *seen)
@@ -338,19 +346,21 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
     block b;
     observed o;
     const passage a = enter(x, c);
-    int remembered = seen || c->select;
-    int followed = remembered || a.averages || a.stored || c->zero_grads;
     if (seen)
         watch(k, x, c, &o);
+    int remembered = (seen && o.trace) || c->select;
+    int followed = seen || c->select || a.averages || a.stored || c->zero_grads;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);
-        if (seen)
-            watch_gradient(b.n, at, b.g, &o);
+        if (seen && !a.g)
+            watch_gradient(b.n, at, b.g, &o); /* on the workbench, where treat() may change it */
         if (a.treated)
             treat(&a, &w, &b);
         if (remembered)
             memcpy(w.old, b.p, b.n * sizeof(real));
         kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
+        if (seen && a.g)
+            watch_gradient(b.n, at, a.g + at, &o); /* in cache by now */
         if (followed)
             follow(&a, k, &w, &b, seen ? &o : NULL);
     }

@@ -232,6 +232,7 @@ static void set_constants(lrc_plan *plan, int64_t i, const double *sums, lrc_con
     c->select = g->select;
     c->rounding = g->rounding;
     c->zero_grads = plan->zero_grads && plan->micro == 0;
+    c->finite = plan->nonfinite != LRC_IGNORE;
     c->seed = plan->seed;
     c->positive = w->positive;
     c->trace_every = plan->trace_every;

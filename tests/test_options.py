@@ -108,7 +108,13 @@ def test_values_of_options_are_checked_where_they_are_made(make, text):
 
 
 def test_values_of_options_are_frozen_and_equal_by_value():
-    for value in (lrcore.EMA(0.5), lrcore.SWA(), lrcore.Lookahead(), lrcore.AGC(1), lrcore.LossScaler()):
+    for value in (
+        lrcore.EMA(0.5),
+        lrcore.SWA(),
+        lrcore.Lookahead(),
+        lrcore.AGC(1),
+        lrcore.LossScaler(),
+    ):
         name = next(iter(value.to_dict()))
         with pytest.raises(AttributeError):
             setattr(value, name, 1)
@@ -179,6 +185,23 @@ def test_agc_clips_units(backend):
     w[...] = before
     opt.step(np.array([[6.0, 8.0], [0.0, 0.1]]))
     np.testing.assert_allclose(before - w, [[6.0, 8.0], [0.0, 0.1]])
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@BACKENDS
+def test_agc_does_not_depend_on_memory_order(axis, backend):
+    rng = np.random.default_rng(0)
+    c, g = rng.standard_normal((3, 4, 5)), 10 * rng.standard_normal((3, 4, 5))
+    f = np.asfortranarray(c)
+    agc = lrcore.AGC(0.1, axis=axis)
+    want = c.copy()
+    for i in range(c.shape[axis]):
+        at = (i,) if axis == 0 else (..., i)
+        most = 0.1 * np.linalg.norm(c[at])
+        want[at] -= g[at] * min(1.0, most / np.linalg.norm(g[at]))
+    for p in (c, f):
+        lrcore.SGD(p, lr=1.0, agc=agc, backend=backend).step(g)
+        np.testing.assert_allclose(p, want, rtol=1e-12)
 
 
 @BACKENDS
@@ -292,7 +315,9 @@ def test_a_mask_that_matches_nothing_warns_with_the_paths():
         (warning,) = seen
         assert all(repr(path) in str(warning.message) for path in PATHS)
         assert warning.filename == __file__
-    with pytest.warns(UserWarning, match=r"AdamW: lr_scale 'head\*' matches no parameter; the paths"):
+    with pytest.warns(
+        UserWarning, match=r"AdamW: lr_scale 'head\*' matches no parameter; the paths"
+    ):
         lrcore.AdamW(nested(), lr_scale={"layers.*": 0.5, "head*": 2.0})
     many = [np.ones(1) for _ in range(30)]
     with pytest.warns(UserWarning, match=r"'19', \.\.\.$"):
@@ -308,12 +333,18 @@ def test_masks_of_groups():
     assert decays(lrcore.SGD(groups(), decay_mask=[{"w": False}, {"b": True}])) == [False, True]
     assert decays(lrcore.SGD(groups(), decay_mask=[False, True])) == [False, True]
     assert scales(lrcore.SGD(groups(lr_scale=3), lr_scale={"w": 2})) == [2.0, 3.0]
-    with pytest.warns(UserWarning, match="decay_mask leaves no parameter that decays; the paths are 'b'"):
+    with pytest.warns(
+        UserWarning, match="decay_mask leaves no parameter that decays; the paths are 'b'"
+    ):
         lrcore.SGD(groups(decay_mask="w"))
     for mask, got in (([True], "1"), ({"w": True}, "dict")):
-        with pytest.raises(ValueError, match=f"SGD: decay_mask must be a list of one entry a group, 2, got {got}"):
+        with pytest.raises(
+            ValueError, match=f"SGD: decay_mask must be a list of one entry a group, 2, got {got}"
+        ):
             lrcore.SGD(groups(), decay_mask=mask)
-    with pytest.raises(TypeError, match=r"unknown option 'mask'; there are \['agc', .*'decay_mask'"):
+    with pytest.raises(
+        TypeError, match=r"unknown option 'mask'; there are \['agc', .*'decay_mask'"
+    ):
         lrcore.SGD(groups(mask=True))
 
 
@@ -324,7 +355,10 @@ def test_masks_of_groups_that_come_later():
     assert decays(opt) == [True, False, True]
     assert scales(opt) == [0.5, 0.5, 2.0]
     opt = lrcore.SGD({"w": np.ones(2)}, decay_mask={"w": True})
-    with pytest.raises(ValueError, match="SGD: group must have a decay_mask of its own, since the optimizer's is a structure"):
+    with pytest.raises(
+        ValueError,
+        match="SGD: group must have a decay_mask of its own, since the optimizer's is a structure",
+    ):
         opt.add_param_group({"params": np.ones(3)})
     opt.add_param_group({"params": np.ones(3), "decay_mask": None})
     assert decays(opt) == [True, True]
@@ -350,8 +384,8 @@ def test_masks_survive_copying_and_saving(how):
     state = opt.state_dict()
     entry = state["param_groups"][0]["params"]["scale"]
     for name, value in (("decays", 1), ("lr_scale", 0.0)):
+        entry[name] = value
         with pytest.raises(ValueError, match=rf"\['scale'\]\['{name}'\] must be"):
-            entry[name] = value
             opt.load_state_dict(state)
         del entry[name]
 
@@ -376,6 +410,10 @@ def test_accumulated_gradients_are_averaged(backend):
     assert_array_equal(a, f32(-2.75, -2.75, -2.75))
     ages = [e["t"] for e in opt.state_dict()["param_groups"][0]["params"].values()]
     assert ages == [2, 1]
+    opt.accumulate([f32(1, 1, 1), np.ones(2)])  # begins anew
+    opt.step()
+    assert_array_equal(a, f32(-3.25, -3.25, -3.25))
+    assert_array_equal(b, [-1.0, -1.5])
 
 
 @BACKENDS
@@ -403,6 +441,8 @@ def test_accumulation_refuses_in_sentences(backend):
     with pytest.raises(ValueError, match=text):
         opt.step([np.ones(3)])
     opt.accumulate([np.ones(3)])
+    with pytest.raises(ValueError, match="SGD: loss_scale must stay as it is while accumulated"):
+        opt.loss_scale = 2.0
     with pytest.raises(ValueError, match="since 2 accumulated micro-batches wait"):
         opt.step([np.ones(3)])
     assert opt.step()
@@ -493,6 +533,14 @@ def test_a_fixed_scale_divides(backend):
     opt.loss_scale = 8
     opt.step(np.array([4.0, 8.0]))
     assert_array_equal(w, [-1.5, -3.0])
+    scaler = lrcore.LossScaler(init=4.0, every=2)
+    other = lrcore.SGD(w, loss_scale=scaler, nonfinite="skip", backend=backend)
+    other.step(np.ones(2))
+    other.loss_scale = 2.0  # counts from here
+    other.step(np.ones(2))
+    assert other.loss_scale == 2.0
+    other.step(np.ones(2))
+    assert other.loss_scale == 4.0
     for bad in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"SGD: loss_scale must be in \(0, inf\)"):
             opt.loss_scale = bad
@@ -622,7 +670,10 @@ def test_averages_in_place_of_the_parameters(backend):
             lambda: copy.deepcopy(opt),
             lambda: pickle.dumps(opt),
         ):
-            with pytest.raises(RuntimeError, match=r'SGD: must be left alone inside the `with` of averaged\(\).*"ema"'):
+            with pytest.raises(
+                RuntimeError,
+                match=r'SGD: must be left alone inside the `with` of averaged\(\).*"ema"',
+            ):
                 refused()
     assert (w.tobytes(), h.tobytes()) == before
     with pytest.raises(ZeroDivisionError), opt.averaged("ema"):
@@ -678,7 +729,10 @@ def test_statistics(backend):
     np.testing.assert_allclose([g.cos for g in second.groups], [-1.0, 1.0])
     assert np.isnan(second.tensors["0.b"].cos)
     assert second.tensors["0.b"].step_norm == 0.0
-    assert first.groups[0].cos != second.groups[0].cos
+    later = opt.stats
+    opt.step([{"a": np.array([-6.0, -8.0]), "b": None}, None])
+    np.testing.assert_allclose(later.groups[0].cos, -1.0)  # looked at only now
+    np.testing.assert_allclose(opt.stats.groups[0].cos, 1.0)
     assert first.total.ratio == first.total.step_norm / first.total.param_norm
 
 

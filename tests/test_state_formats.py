@@ -109,7 +109,11 @@ def test_slots(dtype, options, want):
         assert {k: a.dtype.name for k, a in own.items()} == {k: v for k, (v, _) in want.items()}
         for name, a in own.items():
             flat = name.endswith("_scale") or name == "trace"
-            assert a.shape == ((-(-params[path].size // (128 if "_" in name else 1)),) if flat else params[path].shape)
+            assert a.shape == (
+                (-(-params[path].size // (128 if "_" in name else 1)),)
+                if flat
+                else params[path].shape
+            )
             if not flat:
                 assert a.flags.c_contiguous == params[path].flags.c_contiguous
     scales = sum(name.endswith("_scale") for name in want)
@@ -125,10 +129,14 @@ def test_eight_bits_begin_where_they_are_told(backend):
     opt = lrcore.Adagrad(draw(), initial_accumulator_value=0.3, state_dtype="int8", backend=backend)
     own = opt.state["w"]
     s = storage.decode(own["s"].reshape(-1), own["s_scale"], signed=False, real=np.dtype("f4"))
-    np.testing.assert_allclose(s, 0.3, rtol=0.04)
+    np.testing.assert_allclose(s, 0.3, rtol=0.07)
     np.testing.assert_allclose(s.mean(), 0.3, rtol=0.005)  # rounded without bias
     other = lrcore.Adagrad(draw(), initial_accumulator_value=0.3, state_dtype="int8", seed=1)
     assert not same(own, other.state["w"])
+    other = lrcore.Adagrad(
+        [np.ones(128), np.ones(128)], initial_accumulator_value=0.3, state_dtype="int8"
+    )
+    assert not same(other.state["0"]["s"], other.state["1"]["s"])
 
 
 BAD = [
@@ -261,7 +269,9 @@ def numbers(opt, path, name):
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [x for x in product(FORMATS, FORMATS) if x[0] != x[1]])
-@pytest.mark.parametrize("dtypes", [("float32", "float32"), ("float64", "float32"), ("float16", "float64")])
+@pytest.mark.parametrize(
+    "dtypes", [("float32", "float32"), ("float64", "float32"), ("float16", "float64")]
+)
 def test_another_format_is_refused_and_can_be_converted(theirs, ours, dtypes):
     source = lrcore.Adam(draw(dtype=dtypes[0]), state_dtype=theirs)
     target = lrcore.Adam(draw(dtype=dtypes[1]), state_dtype=ours)
@@ -273,7 +283,10 @@ def test_another_format_is_refused_and_can_be_converted(theirs, ours, dtypes):
         target.load_state_dict(saved)
         assert same(target.state, source.state)
     else:
-        with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*\['w'\]\['m'\] must be .*; convert=True converts it$"):
+        with pytest.raises(
+            ValueError,
+            match=r"Adam\.load_state_dict: .*\['w'\]\['m'\] must be .*; convert=True converts it$",
+        ):
             target.load_state_dict(saved)
         assert same(target.state_dict(), before)
     target.load_state_dict(saved, convert=True)
@@ -283,7 +296,9 @@ def test_another_format_is_refused_and_can_be_converted(theirs, ours, dtypes):
         x, y = numbers(source, path, name), numbers(target, path, name)
         top = np.abs(x).max()
         assert np.abs(x - y).max() <= loose * top
-        assert np.sign(x[np.abs(x) > 0.1 * top]).tolist() == np.sign(y[np.abs(x) > 0.1 * top]).tolist()
+        assert (
+            np.sign(x[np.abs(x) > 0.1 * top]).tolist() == np.sign(y[np.abs(x) > 0.1 * top]).tolist()
+        )
     if ours == "int8":  # second moments by stochastic rounding, reproducibly
         other = lrcore.Adam(draw(dtype=dtypes[1]), state_dtype=ours)
         other.load_state_dict(saved, convert=True)
@@ -307,12 +322,15 @@ def test_converting_to_the_same_changes_no_bit():
 def test_blocks_in_another_memory_order_are_another_format():
     f, c = draw()["t"], np.ascontiguousarray(draw()["t"])
     source = lrcore.Adam(f, state_dtype="int8", stats=True)
-    source.step(f * 3)
+    source.step(f * 3.0 ** -np.arange(30))
     target = lrcore.Adam(c, state_dtype="int8", stats=True)
-    with pytest.raises(ValueError, match="must have 8-bit blocks in C order as here, got 'F'; convert=True"):
+    with pytest.raises(
+        ValueError, match="must have 8-bit blocks in C order as here, got 'F'; convert=True"
+    ):
         target.load_state_dict(source.state_dict())
     target.load_state_dict(source.state_dict(), convert=True)
-    assert np.abs(numbers(source, "", "m") - numbers(target, "", "m")).max() < 0.02
+    x, y = numbers(source, "", "m"), numbers(target, "", "m")
+    assert (np.abs(x - y) <= 0.04 * np.abs(x) + 1e-3 * np.abs(x).max()).all()
     assert not target.state[""]["trace"].any()
     plain = lrcore.Adam(f)
     plain.step(f)
@@ -321,7 +339,9 @@ def test_blocks_in_another_memory_order_are_another_format():
     assert_array_equal(other.state[""]["m"], plain.state[""]["m"])
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [x for x in product([None, "float32", "split"], repeat=2) if x[0] != x[1]])
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [x for x in product([None, "float32", "split"], repeat=2) if x[0] != x[1]]
+)
 def test_masters_convert(theirs, ours):
     params = draw(dtype=BF16)
     source = lrcore.SGD(params, lr=1e-3, master=theirs)
@@ -335,16 +355,33 @@ def test_masters_convert(theirs, ours):
         bits = p["w"].view(np.uint16).astype(np.uint32) << 16 | source.state["w"]["low"]
         full = bits.view(np.float32)
     target = lrcore.SGD(p, lr=1e-3, master=ours)
-    with pytest.raises(ValueError, match=f"must have the master {ours!r} as here, got {theirs!r}; convert=True"):
+    with pytest.raises(
+        ValueError, match=f"must have the master {ours!r} as here, got {theirs!r}; convert=True"
+    ):
         target.load_state_dict(source.state_dict())
     target.load_state_dict(source.state_dict(), convert=True)
     own = target.state["w"]
     if ours == "float32":
         assert_array_equal(own["master"], full)
     elif ours == "split":
-        assert_array_equal((p["w"].view(np.uint16).astype(np.uint32) << 16 | own["low"]).view(np.float32), full)
+        assert_array_equal(
+            (p["w"].view(np.uint16).astype(np.uint32) << 16 | own["low"]).view(np.float32), full
+        )
     else:
         assert same(p["w"], params["w"])
+
+
+def test_any_float_converts():
+    """What was made elsewhere, in float16 even; a trace that is none is left out."""
+    opt = lrcore.Adam({"w": np.ones(300, np.float32)}, stats=True)
+    for dtype in ("float16", BF16, "float32", "float64"):
+        state = opt.state_dict()
+        m = np.linspace(-1, 1, 300).astype(dtype)
+        entry = state["param_groups"][0]["params"]["w"]
+        entry.update(m=m, v=m**2, trace=np.full(300, "x"))
+        opt.load_state_dict(state, convert=True)
+        assert_array_equal(opt.state["w"]["m"], m.astype(np.float32))
+        assert not opt.state["w"]["trace"].any()
 
 
 def test_what_cannot_be_converted():
@@ -363,13 +400,24 @@ def test_what_cannot_be_converted():
     for state, text in [
         (changed(m=None), "must be a dict with the keys ['m', 't', 'v']"),
         (changed(x=1), "must be a dict with the keys"),
-        (changed(m=np.zeros(3, np.uint8)), "['m'] must be a uint8 array of shape (300,), got uint8 of shape (3,)"),
+        (
+            changed(m=np.zeros(3, np.uint8)),
+            "['m'] must be a uint8 array of shape (300,), got uint8 of shape (3,)",
+        ),
         (changed(m_scale=np.zeros(2, np.uint8)), "['m_scale'] must be a uint8 array of shape (3,)"),
         (changed(v_scale=None), "['v'] must be a float16 or bfloat16 or float32 or float64 array"),
         (changed(m="no"), "['m'] must be a uint8 array of shape (300,), got str"),
-        (changed(order="A"), "order"),
-        (changed(summed=1), "['sum'] must be a float32 array of shape (300,), got NoneType"),
-        (changed(summed=1, sum=np.zeros(300, np.float32)), "micro must be at least what was summed, 1, got 0"),
+        (changed(order="A"), "['order'] must be 'C' or 'F', got 'A'"),
+        (changed(order=np.zeros(2)), "['order'] must be 'C' or 'F'"),
+        (changed(t=None), "must be a dict with the keys ['m', 't', 'v']"),
+        (
+            changed(summed=1),
+            "['sum'] must be a float16 or bfloat16 or float32 or float64 array of shape (300,), got NoneType",
+        ),
+        (
+            changed(summed=1, sum=np.zeros(300, np.float32)),
+            "micro must be at least what was summed, 1, got 0",
+        ),
     ]:
         for convert in (False, True):
             with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is compared below
@@ -448,7 +496,10 @@ def test_an_old_file_is_replaced_and_no_other(tmp_path):
     for text in ("thesis", "lrcore state", "x" * 1000):
         other = tmp_path / "thesis.txt"
         other.write_text(text)
-        with pytest.raises(FileExistsError, match=r"SGD: state_file must be a new file, an empty one or .*thesis\.txt"):
+        with pytest.raises(
+            FileExistsError,
+            match=r"SGD: state_file must be a new file, an empty one or .*thesis\.txt",
+        ):
             lrcore.SGD(np.ones(3), state_file=other)
         assert other.read_text() == text
 
@@ -481,7 +532,8 @@ def test_a_full_disk_is_an_error_at_construction(tmp_path, monkeypatch):
     opt = lrcore.SGD(w, state_file=path)
     size = path.stat().st_size
 
-    def full(*args):
+    def full(file, at, size):
+        os.ftruncate(file, at + size // 2)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
@@ -490,13 +542,17 @@ def test_a_full_disk_is_an_error_at_construction(tmp_path, monkeypatch):
         lambda: opt.accumulate(w),
         lambda: opt.add_param_group({"params": np.ones(10), "momentum": 0.9}),
     ):
-        with pytest.raises(OSError, match=r"SGD: state_file '.*s' must have room for \d+ bytes, got: No space") as error:
+        with pytest.raises(
+            OSError, match=r"SGD: state_file '.*s' must have room for \d+ bytes, got: No space"
+        ) as error:
             call()
         assert error.value.errno == errno.ENOSPC
         assert path.stat().st_size == size
         assert opt.step(w)
     new = tmp_path / "new"
-    with pytest.raises(OSError, match=r"AdamW: state_file '.*new' must have room for \d\d\d\d\d\d\d bytes"):
+    with pytest.raises(
+        OSError, match=r"AdamW: state_file '.*new' must have room for \d\d\d\d\d\d\d bytes"
+    ):
         lrcore.AdamW(w, state_file=new)
     assert not new.exists()
 
@@ -508,7 +564,7 @@ def test_a_limit_of_the_system_is_an_error_too(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
     try:
-        with pytest.raises(OSError, match="AdamW: state_file .* must have room for"):
+        with pytest.raises(OSError, match=r"AdamW: state_file .* must have room for"):
             lrcore.AdamW(np.ones(10**6), state_file=tmp_path / "s")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -71,7 +71,7 @@ def accumulate(opt: Optimizer, grads: Any) -> None:
 def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
     """What a group is updated with now, schedules evaluated by the reference."""
     h, columns, agc = SimpleNamespace(), RULES[opt.rule][2], values["agc"]
-    for name in opt.hypers(values):
+    for name in opt._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
             setattr(h, columns[slot], _number(opt, label, v, DOMAINS[name]))
     return reference.Group(

@@ -1,8 +1,8 @@
-"""ParamGroup: one group of parameters as its optimizer shows it."""
+"""Groups of parameters: as they are given, and as their optimizer shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ._options import GROUP
@@ -10,7 +10,7 @@ from ._options import GROUP
 if TYPE_CHECKING:
     from ._optimizer import Optimizer
 
-__all__ = ["ParamGroup"]
+__all__ = ["ParamGroup", "is_groups"]
 
 
 class ParamGroup(MutableMapping[str, Any]):
@@ -53,3 +53,16 @@ class ParamGroup(MutableMapping[str, Any]):
         default = {name: option.default for name, option in GROUP.items()}
         shown = {k: v for k, v in self._values.items() if k not in default or v != default[k]}
         return repr({k: v for k, v in shown.items() if k != "params"})
+
+
+def is_groups(who: str, params: Any) -> bool:
+    """Whether parameters are given as a list of groups."""
+    if not isinstance(params, (list, tuple)) or not params:
+        return False
+    named = [isinstance(g, Mapping) and "params" in g for g in params]
+    if any(named) and not all(named):
+        raise ValueError(
+            f'{who}: params[{named.index(False)}] must be a dict with the key "params" like the '
+            f"other groups, got {params[named.index(False)]!r:.60}"
+        )
+    return all(named)

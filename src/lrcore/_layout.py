@@ -128,12 +128,15 @@ class Layout(NamedTuple):
 def check_formats(who: str, layout: Layout, labels: list[str]) -> None:
     """Refuse storage that does not go with a parameter's dtype, by name."""
     for leaf, label in zip(layout.leaves, labels, strict=True):
-        values, name = layout.groups[leaf.group], leaf.array.dtype.name
-        if values["master"] and name in ("float32", "float64"):
+        master, stored = (layout.groups[leaf.group][k] for k in ("master", "state_dtype"))
+        if master is None and stored != "float64":
+            continue
+        name = leaf.array.dtype.name
+        if master is not None and name in ("float32", "float64"):
             must = f"master must be None for params{label}, which is {name} already"
-        elif values["master"] == "split" and name != "bfloat16":
+        elif master == "split" and name != "bfloat16":
             must = f'master "split" must go with bfloat16 parameters; params{label} is {name}'
-        elif values["state_dtype"] == "float64" and name != "float64":
+        elif stored == "float64" and name != "float64":
             must = f'state_dtype "float64" must go with float64 parameters; params{label} is {name}'
         else:
             continue
@@ -176,11 +179,14 @@ def _axis(values: Mapping[str, Any]) -> int | None:
 
 def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[_memory.Arrays]) -> None:
     """Let new 8-bit states begin at their value, where that is not zero."""
+    narrow = [values for values in layout.groups if values["state_dtype"] == "int8"]
+    if not any(start for values in narrow for start in kind._starts(values).values()):
+        return
+    from . import _convert
+
     for i, (leaf, have, own) in enumerate(zip(layout.leaves, layout.arrays, arrays, strict=True)):
         for j, (name, start) in enumerate(kind._starts(layout.groups[leaf.group]).items()):
             if start and name not in have and own[name].dtype == np.uint8:
-                from . import _convert
-
                 x = np.full(leaf.array.size, start, real(leaf.array.dtype))
                 _convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
 
@@ -213,7 +219,7 @@ def averages_of(whole: Whole) -> dict[str, Any]:
 def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[str, Any]) -> None:
     """Tell a plan what a group is updated with."""
     who, columns = kind.__name__, RULES[kind.rule][2]
-    for name in kind.hypers(values):
+    for name in kind._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
             plan.set_value(index, slot, curve(v), DOMAINS[name], who, label)
     plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)

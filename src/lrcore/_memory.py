@@ -24,7 +24,6 @@ Slabs: TypeAlias = Callable[[Sequence[int]], "tuple[list[NDArray[np.uint8]], boo
 
 LINE = 64  # bytes of a cache line
 STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for the same cache sets
-FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass
@@ -92,7 +91,7 @@ def check_params(who: str, leaves: list[Leaf], labels: list[str]) -> None:
 def _problem(a: Any) -> tuple[type[Exception], str] | None:
     if not isinstance(a, np.ndarray):
         return TypeError, f"a NumPy array, got {type(a).__name__}"
-    if a.dtype.newbyteorder("=").name not in FLOATS:
+    if a.dtype.char not in "efd" and a.dtype.name != "bfloat16":
         return TypeError, f"of dtype float16, bfloat16, float32 or float64, got {a.dtype}"
     if not a.dtype.isnative:
         return TypeError, f"in native byte order, got {a.dtype!r}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from numpy.typing import NDArray
 
 from . import _core, _showing
-from ._group import ParamGroup
+from ._group import ParamGroup, is_groups
 from ._hyper import POSITIVE, RULES, check_value
 from ._layout import Layout, Progress, planned, send
 from ._masks import Given
@@ -121,7 +121,7 @@ class Optimizer(Rule):
             raise TypeError("Optimizer is what all rules share; make one of lrcore.optimizers")
         self._defaults, whole, masks = split(who, hypers, options)
         self._masks = Given(**masks)
-        grouped = _is_groups(who, params)
+        grouped = is_groups(who, params)
         given = params if grouped else [{"params": params}]
         groups = [self._new_group(g, i) for i, g in enumerate(given)]
         layout = Layout.empty(grouped, whole)
@@ -368,8 +368,14 @@ class Optimizer(Rule):
 
     @loss_scale.setter
     def loss_scale(self, value: float) -> None:
-        scale = check_value(type(self).__name__, "loss_scale", value, POSITIVE)
+        who = type(self).__name__
+        scale = check_value(who, "loss_scale", value, POSITIVE)
         with self._alone():
+            if self._plan.micro:
+                raise ValueError(
+                    f"{who}: loss_scale must stay as it is while accumulated gradients wait, "
+                    f"{self._plan.loss_scale}, got {scale}"
+                )
             self._plan.loss_scale = scale
             self._good_steps = 0
 
@@ -497,8 +503,7 @@ class Optimizer(Rule):
         with self._alone():
             gone = ("_plan", "_layout", "_progress")
             kept = {k: v for k, v in vars(self).items() if k not in gone}
-            whole = self._layout.whole.but(state_file=None)  # a copy's state is in memory
-            layout = self._layout._replace(whole=whole, file=None, stores=[])
+            layout = self._layout._replace(file=None, stores=[])  # a copy's state is in memory
             return {**kept, "layout": layout, "progress": self._progress}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -511,15 +516,3 @@ class Optimizer(Rule):
             f"{type(self).__name__}: a shallow copy would share parameters and state, but count by "
             "itself; use copy.deepcopy"
         )
-
-
-def _is_groups(who: str, params: Any) -> bool:
-    if not isinstance(params, (list, tuple)) or not params:
-        return False
-    named = [isinstance(g, Mapping) and "params" in g for g in params]
-    if any(named) and not all(named):
-        raise ValueError(
-            f'{who}: params[{named.index(False)}] must be a dict with the key "params" like the '
-            f"other groups, got {params[named.index(False)]!r:.60}"
-        )
-    return all(named)

@@ -18,7 +18,7 @@ class Rule:
     rule: ClassVar[str] = ""
 
     @classmethod
-    def hypers(cls, values: Mapping[str, Any]) -> list[str]:
+    def _hypers(cls, values: Mapping[str, Any]) -> list[str]:
         """The names among a group's values that are hyper-parameters of the rule."""
         return [name for name in values if name not in GROUP and name != "params"]
 
@@ -30,7 +30,7 @@ class Rule:
         for name, value in values.items():
             if name in GROUP:
                 out[name] = GROUP[name].check(who, name, value)
-        for name in cls.hypers(values):
+        for name in cls._hypers(values):
             try:
                 places = slots(name, values[name], columns)
             except ValueError as error:

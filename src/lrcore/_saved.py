@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,7 +24,7 @@ BESIDES = {"t", "decays", "lr_scale", "order", "summed"}
 #: Slots that come and go with a run: no state is refused for them.
 PASSING = {"sum", "trace"}
 CONVERT = "; convert=True converts it"
-FLOATS = ("float16", "bfloat16", "float32", "float64")
+FLOATS: Sequence[str] = ("float16", "bfloat16", "float32", "float64")
 
 
 def require(who: str, where: str, found: Any, keys: set[str]) -> None:
@@ -52,9 +52,9 @@ def check_same(who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: l
     """Refuse, by name, what is not stored as it is here."""
     wanted = {slot.name: slot for slot in slots if slot.name not in PASSING}
     keys = {*wanted, "t"}
+    blocks = False
     if isinstance(entry, Mapping):
         keys |= (BESIDES | PASSING) & set(entry)
-        blocks = False
         for name in RULES[rule][1]:
             ours, theirs = _form(wanted, name), _form(entry, name)
             blocks = blocks or theirs == "8 bits"
@@ -67,13 +67,13 @@ def check_same(who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: l
             raise ValueError(
                 f"{who}: {place} must have the master {ours!r} as here, got {theirs!r}{CONVERT}"
             )
-        if blocks and entry.get("order", "C") != order(leaf):
-            raise ValueError(
-                f"{who}: {place} must have 8-bit blocks in {order(leaf)} order as here, "
-                f"got {entry.get('order', 'C')!r}{CONVERT}"
-            )
     require(who, place, entry, keys)
-    _check_sum(who, place, entry, leaf)
+    _check_besides(who, place, entry, leaf, [real(leaf.array.dtype).name])
+    if blocks and entry.get("order", "C") != order(leaf):
+        raise ValueError(
+            f"{who}: {place} must have 8-bit blocks in {order(leaf)} order as here, "
+            f"got {entry.get('order', 'C')!r}{CONVERT}"
+        )
     for name, slot in wanted.items():
         _check_array(who, f"{place}[{name!r}]", entry[name], _shape(slot, leaf), [slot.dtype.name])
 
@@ -88,10 +88,10 @@ def check_convertible(
     known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"}
     if not isinstance(entry, Mapping) or not needed <= set(entry) <= known:
         require(who, place, entry, needed)
-    _check_sum(who, place, entry, leaf)
+    _check_besides(who, place, entry, leaf, FLOATS)
     p = leaf.array
     for name in set(entry) - BESIDES - PASSING:
-        shape, dtypes = p.shape, list(FLOATS)
+        shape, dtypes = p.shape, FLOATS
         if name in scales:
             shape, dtypes = (-(-p.size // BLOCK_8BIT),), ["uint8"]
         elif f"{name}_scale" in entry:
@@ -99,21 +99,22 @@ def check_convertible(
         elif name in ("master", "low"):
             dtypes = ["float32" if name == "master" else "uint16"]
         _check_array(who, f"{place}[{name!r}]", entry[name], shape, dtypes)
-    if entry.get("order", "C") not in ("C", "F"):
-        raise ValueError(f'{who}: {place}["order"] must be "C" or "F", got {entry["order"]!r}')
 
 
-def _check_sum(who: str, place: str, entry: Entry, leaf: Leaf) -> None:
-    if entry.get("summed", 0):
-        dtype = real(leaf.array.dtype)
-        _check_array(who, f"{place}['sum']", entry.get("sum"), leaf.array.shape, [dtype.name])
+def _check_besides(who: str, place: str, entry: Entry, leaf: Leaf, sums: Sequence[str]) -> None:
+    if not isinstance(entry.get("order", "C"), str) or entry.get("order", "C") not in ("C", "F"):
+        raise ValueError(f"{who}: {place}['order'] must be 'C' or 'F', got {entry['order']!r}")
+    if "summed" in entry:
+        _check_array(who, f"{place}['sum']", entry.get("sum"), leaf.array.shape, sums)
 
 
 def _shape(slot: Slot, leaf: Leaf) -> tuple[int, ...]:
     return leaf.array.shape if slot.size is None else (slot.size,)
 
 
-def _check_array(who: str, where: str, a: Any, shape: tuple[int, ...], dtypes: list[str]) -> None:
+def _check_array(
+    who: str, where: str, a: Any, shape: tuple[int, ...], dtypes: Sequence[str]
+) -> None:
     """Refuse what is no array of this shape and one of these dtypes."""
     if isinstance(a, np.ndarray) and a.shape == shape and a.dtype.name in dtypes:
         return
@@ -137,12 +138,17 @@ def write(rule: str, layout: Layout, i: int, entry: Entry) -> None:
         for name in AVERAGES:
             if name in own:
                 own[name][...] = entry.get(name, store.p)
-        if "sum" in own and entry.get("summed", 0):
+        if "sum" in own and "summed" in entry:
             own["sum"][...] = entry["sum"]
         if "trace" in own:
-            trace = entry.get("trace")
-            fits = same_order and getattr(trace, "shape", None) == own["trace"].shape
-            own["trace"][...] = trace if fits else 0
+            own["trace"][...] = _trace(entry, own["trace"]) if same_order else 0
+
+
+def _trace(entry: Entry, like: Array) -> Any:
+    """The trace that is saved, where it is one of what is traced here; otherwise none."""
+    found = entry.get("trace")
+    fits = isinstance(found, np.ndarray) and found.shape == like.shape and found.dtype.kind == "f"
+    return found if fits else 0
 
 
 def _write_state(

@@ -48,14 +48,13 @@ def see_step(
     `loaded` is the gradient as it came, `g` as the rule had it; `old` and `now` are the parameter
     as this step and the next one read it.
     """
-    d = now - old
     row[PARAM2] = _dot(now, now)
-    row[STEP2] = _dot(d, d)
-    row[LOST] = float(np.count_nonzero((d == 0) & (g != 0)))
     if trace is not None:
-        mask = kept(d.size, every)
-        part = loaded[mask]
+        mask = kept(now.size, every)
+        d, part = (now - old)[mask], loaded[mask]
+        row[STEP2] = _dot(d, d)
         row[DOT] = _dot(part, trace)
         row[DOT_GRAD2] = _dot(part, part)
         row[TRACE2] = _dot(trace, trace)
-        trace[...] = d[mask]
+        row[LOST] = float(np.count_nonzero((d == 0) & (g[mask] != 0)))
+        trace[...] = d

@@ -1,0 +1,203 @@
+"""What `_verify` compares: the cases of a table, and what all cases are made of.
+
+Every rule, with every combination of the hyper-parameters that switch its loops, under every option
+of the pipeline. One case holds arrays of all the sizes at once, at starts that are not aligned.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, optimizers, schedules
+from ._hyper import DOMAINS, RULES
+from ._optimizer import Optimizer
+from ._slots import bfloat16
+from .reference.step import CHUNK
+
+__all__ = ["DTYPES", "OPTIONS", "SIZES", "SWITCHED", "Case", "Results", "arrays_of", "cases",
+           "dtype_of", "has_bfloat16", "moved", "numbers", "odd_numbers", "rules",
+           "variants"]  # fmt: skip
+
+Array: TypeAlias = NDArray[Any]
+#: What a case leaves behind: rows of numbers by name.
+Results: TypeAlias = dict[str, Array]
+
+BLOCK = _core.BLOCK
+SIZES = (0, 1, 3, 7, 15, 16, 17, 31, 33, 64, 1000, BLOCK - 1, BLOCK, BLOCK + 1,
+         CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5)  # fmt: skip
+DTYPES = ("float32", "float64")
+STEPS = 4
+
+#: Values that switch a loop or a stage on, wherever a rule has the hyper-parameter.
+SWITCHED = {
+    "momentum": 0.9,
+    "dampening": 0.3,
+    "nesterov": True,
+    "amsgrad": True,
+    "centered": True,
+    "weight_decay": 0.1,
+    "lr_decay": 0.1,
+    "initial_accumulator_value": 0.5,
+}
+
+#: What the pipeline can be asked for: keyword options, and what is done to the gradients.
+OPTIONS: dict[str, tuple[dict[str, Any], Callable[[Array, int], Array | None]]] = {
+    "plain": ({}, lambda g, i: g),
+    "clip_norm": ({"clip_norm": 0.5}, lambda g, i: g),
+    "clip_value": ({"clip_value": 0.25, "maximize": True}, lambda g, i: g),
+    "everything": (
+        {"clip_norm": schedules.Linear(1.0, steps=3, end=0.25), "clip_value": 0.01,
+         "maximize": True, "lr": schedules.Cosine(0.1, steps=4, warmup=2)},
+        lambda g, i: None if i % 5 == 4 else g,
+    ),
+    "float64 gradients": ({}, lambda g, i: g.astype(np.float64)),
+    "float32 gradients": ({"clip_norm": 3.0}, lambda g, i: g.astype(np.float32)),
+    "float16 gradients": ({}, lambda g, i: g.astype(np.float16)),
+    "strided gradients": ({"maximize": True}, lambda g, i: np.stack([g, -g], axis=-1)[::-1, 0]),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One rule with some of its switches, one dtype, one option of the pipeline.
+
+    With `wild`, parameters and gradients also hold inf and NaN, and the step is told to ignore it.
+    """
+
+    rule: type[Optimizer]
+    switches: tuple[str, ...]
+    dtype: str
+    option: str
+    wild: bool
+
+    def __str__(self) -> str:
+        words = [self.rule.rule, *self.switches, self.dtype, self.option, "wild" * self.wild]
+        return " ".join(w for w in words if w)
+
+    def results(self, backend: str) -> Results:
+        """Parameters and state after a few steps."""
+        params = [moved(a, i) for i, a in enumerate(_arrays(self.dtype, self.wild, 1))]
+        keywords, dress = OPTIONS[self.option]
+        values: dict[str, Any] = {n: SWITCHED[n] for n in self.switches}
+        overflows = self.option.endswith("gradients")  # on the way to a narrower format
+        nonfinite = "ignore" if self.wild or overflows else "raise"
+        rule: Any = self.rule  # each rule takes its own arguments
+        values = {"lr": 0.1, **values, **keywords, "nonfinite": nonfinite, "backend": backend}
+        opt: Optimizer = rule(params, **values)
+        with np.errstate(all="ignore"):
+            for k in range(STEPS):
+                grads = _arrays(self.dtype, self.wild, 2 + k)
+                opt.step([dress(g, i) for i, g in enumerate(grads)])
+        return arrays_of(params, opt)
+
+
+def cases(wild: tuple[bool, ...] = (False, True)) -> Iterator[Case]:
+    """Every case of every rule."""
+    for rule in rules():
+        for switches in variants(rule):
+            for dtype in DTYPES:
+                for option in OPTIONS:
+                    for w in wild:
+                        yield Case(rule, switches, dtype, option, w)
+
+
+# ------------------------------------------------------------------- what cases are made of
+
+
+def rules() -> list[type[Optimizer]]:
+    """The class of every rule."""
+    return [getattr(optimizers, name) for name in optimizers.__all__]
+
+
+@cache
+def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
+    """The combinations of a rule's switches that it accepts."""
+    names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
+    loops = {note.partition(":")[2] for note in RULES[rule.rule][3] if ":" in note}
+    flags = [n for n in names if DOMAINS[n] is None or n in loops]
+    others = tuple(n for n in names if n not in flags)
+    out = []
+    for k in range(len(flags) + 1):
+        for chosen in combinations(flags, k):
+            for more in dict.fromkeys([(), others]):
+                try:
+                    made: Any = rule  # each rule takes its own arguments
+                    made(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
+                except ValueError:  # not allowed together, by the rule's own word
+                    continue
+                out.append(chosen + more)
+    return tuple(out)
+
+
+def has_bfloat16() -> bool:
+    """Whether there is a bfloat16 here; cases that need it are left out otherwise."""
+    try:
+        dtype_of("bfloat16")
+    except ImportError:
+        return False
+    return True
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """The dtype of a name, also of bfloat16."""
+    return bfloat16("verify", name) if name == "bfloat16" else np.dtype(name)
+
+
+def odd_numbers(dtype: np.dtype[Any], wild: bool) -> Array:
+    """+-0, subnormals, huge and tiny numbers; `wild` adds inf and NaN."""
+    if dtype.name == "bfloat16":
+        from ml_dtypes import finfo
+    else:
+        from numpy import finfo
+    info: Any = finfo(dtype)
+    least, tiny, most = (float(x) for x in (info.smallest_subnormal, info.tiny, info.max))
+    odd = [0.0, -0.0, least, -7 * least, tiny, -tiny / 2, float(info.eps), most / 8, -most / 64,
+           np.sqrt(most), 1e-30]  # fmt: skip
+    return np.array(odd + [np.inf, -np.inf, np.nan, most] * wild)
+
+
+def numbers(rng: np.random.Generator, n: int, dtype: str, wild: bool) -> Array:
+    """Normal numbers mixed with odd ones."""
+    x = rng.standard_normal(n) * 10.0 ** rng.integers(-3, 2, n)
+    where = rng.random(n) < (0.2 if wild else 0.1)
+    x[where] = rng.choice(odd_numbers(np.dtype(dtype), wild), where.sum())
+    return x.astype(dtype)
+
+
+@lru_cache(maxsize=32)
+def _arrays(dtype: str, wild: bool, seed: int) -> tuple[Array, ...]:
+    """One array a size, each starting at another element of its cache line; read only."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for i, n in enumerate(SIZES):
+        room = np.zeros(n + 16, dtype)
+        if n != (33 if seed == 1 else 64):  # one parameter and one gradient are nothing but zeros
+            room[i % 16 : i % 16 + n] = numbers(rng, n, dtype, wild)
+        room.flags.writeable = False
+        out.append(room[i % 16 : i % 16 + n])
+    return tuple(out)
+
+
+def moved(a: Array, i: int) -> Array:
+    """A writable copy of a row that starts `i` elements from a cache line."""
+    room = np.empty(a.size + 16, a.dtype)
+    room[i % 16 : i % 16 + a.size] = a
+    return room[i % 16 : i % 16 + a.size]
+
+
+def arrays_of(params: list[Array], opt: Optimizer) -> Results:
+    """Parameters and slots as rows in the order of memory."""
+    out = {f"p[{p.size}]": p.ravel(order="K") for p in params}
+    for path, arrays in opt.state.items():
+        out.update(
+            {f"{name}[{a.size}] of {path}": a.ravel(order="K") for name, a in arrays.items()}
+        )
+    return out
