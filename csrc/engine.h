@@ -33,6 +33,7 @@ typedef struct {
     int64_t trace_every;
     int select, rounding, zero_grads;
     int finite;        /* every gradient is known to be */
+    int states;        /* of the rule's row */
     unsigned positive; /* bit j: state j is never negative */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;

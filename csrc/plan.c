@@ -22,6 +22,14 @@ static int place(const char *list, const char *name)
     return -1;
 }
 
+static int length(const char *list)
+{
+    int n = *list != 0;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
 /* The states whose notes say "name+". */
 static unsigned positive(const lrc_rule_info *rule)
 {
@@ -84,6 +92,7 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     w->rate = place(row->hypers, "lr");
     w->decay = place(row->hypers, "weight_decay");
     w->coupled = row->decay == LRC_COUPLED ? w->decay : -1;
+    w->states = length(row->states);
     w->positive = positive(row);
     w->chunks = malloc(c * sizeof *w->chunks);
     w->tasks = malloc(c * sizeof *w->tasks);

@@ -26,6 +26,7 @@ struct lrc_work {
     void **factors;
     double *all_factors;
     int coupled, decay, rate; /* places of weight_decay and lr in h; -1: there is none */
+    int states;               /* of the rule's row */
     unsigned positive;        /* bit j: state j is never negative */
     int square, write;        /* what the norm or roofline sweep is asked for */
 };

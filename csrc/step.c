@@ -38,7 +38,8 @@ typedef struct {
     const real *g; /* NULL: it must be loaded */
     real *p;       /* NULL: it must be decoded, and stored */
     real *state[LRC_MAX_STATES];
-    int decoded; /* states that must be */
+    int states;  /* of the rule's row */
+    int decoded; /* those that must be */
     int treated; /* whether the rule sees another gradient than was given */
     int averages, stored;
 } passage;
@@ -144,26 +145,27 @@ static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
     return NAME(decode)(&p, at, n, buf);
 }
 
-static passage enter(const lrc_tensor *x, const lrc_constants *c)
+static inline void enter(const lrc_tensor *x, const lrc_constants *c, passage *a)
 {
-    passage a = {.x = x, .c = c, .g = in_place(x)};
     int real_state = x->state_dtype == LRC_REAL || x->state_dtype == REAL_DTYPE;
-    a.p = x->dtype == REAL_DTYPE ? x->p : NULL;
-    for (int j = 0; j < LRC_MAX_STATES; j++)
-        if (x->state[j] && real_state)
-            a.state[j] = x->state[j];
-        else if (x->state[j])
-            a.decoded |= 1 << j;
-    for (int j = 0; j < LRC_AVERAGES; j++)
-        a.averages |= c->average[j] != 0;
-    a.stored = a.decoded || !a.p;
-    a.treated = c->scale != 1 || c->unit_factors || c->clip_value != 0 || c->coupled != 0;
-    return a;
+    a->x = x;
+    a->c = c;
+    a->g = in_place(x);
+    a->p = x->dtype == REAL_DTYPE ? x->p : NULL;
+    a->states = c->states;
+    a->decoded = 0;
+    for (int j = 0; j < a->states; j++) {
+        a->state[j] = real_state ? x->state[j] : NULL;
+        a->decoded |= (x->state[j] && !real_state) << j;
+    }
+    a->averages = c->average[LRC_SLOW] != 0 || c->average[LRC_EMA] != 0 || c->average[LRC_SWA] != 0;
+    a->stored = a->decoded || !a->p;
+    a->treated = c->scale != 1 || c->unit_factors || c->clip_value != 0 || c->coupled != 0;
 }
 
 static void open_states(const passage *a, workbench *w, block *b)
 {
-    for (int j = 0; j < LRC_MAX_STATES; j++)
+    for (int j = 0; j < a->states; j++)
         if (a->decoded >> j & 1) {
             const lrc_array s = state(a, j);
             b->state[j] = NAME(decode)(&s, b->at, b->n, w->state[j]);
@@ -177,19 +179,19 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
     b->n = n;
     b->g = a->g ? a->g + at : load(a->x, at, n, w->g);
     b->p = a->p ? a->p + at : open_p(a->x, at, n, w->p);
-    for (int j = 0; j < LRC_MAX_STATES; j++)
+    for (int j = 0; j < a->states; j++)
         b->state[j] = a->state[j] ? a->state[j] + at : NULL;
     if (a->decoded)
         open_states(a, w, b);
 }
 
 /* The rule on a copy: nothing that is stored changes. */
-static void detach(workbench *w, block *b)
+static void detach(const passage *a, workbench *w, block *b)
 {
     size_t size = b->n * sizeof(real);
     if (b->p != w->p)
         b->p = memcpy(w->p, b->p, size);
-    for (int j = 0; j < LRC_MAX_STATES; j++)
+    for (int j = 0; j < a->states; j++)
         if (b->state[j] && b->state[j] != w->state[j])
             b->state[j] = memcpy(w->state[j], b->state[j], size);
 }
@@ -237,7 +239,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
     lrc_draws d;
     int stochastic = a->c->rounding == LRC_STOCHASTIC, draw = LRC_MAX_STATES;
     d.made = -1;
-    for (int j = 0; j < LRC_MAX_STATES; j++) {
+    for (int j = 0; j < a->states; j++) {
         if (!(a->decoded >> j & 1))
             continue;
         const lrc_array s = state(a, j);
@@ -345,7 +347,8 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
     workbench w;
     block b;
     observed o;
-    const passage a = enter(x, c);
+    passage a;
+    enter(x, c, &a);
     if (seen)
         watch(k, x, c, &o);
     int remembered = (seen && o.trace) || c->select;
@@ -372,13 +375,14 @@ static double trial(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
 {
     workbench w;
     block b;
-    const passage a = enter(x, c);
+    passage a;
+    enter(x, c, &a);
     size_t count = 0;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);
         treat(&a, &w, &b);
         memcpy(w.old, b.p, b.n * sizeof(real));
-        detach(&w, &b);
+        detach(&a, &w, &b);
         kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
         count += NAME(agreeing)(b.n, b.p, w.old, b.g, (real)c->keep);
     }
@@ -393,7 +397,8 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     real room[LRC_MAX_SUMS][LRC_BLOCK];
     factors_t factors[LRC_MAX_SUMS];
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
-    const passage a = enter(x, c);
+    passage a;
+    enter(x, c, &a);
     int count = lrc_rules[rule].sums;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);

@@ -234,6 +234,7 @@ static void set_constants(lrc_plan *plan, int64_t i, const double *sums, lrc_con
     c->zero_grads = plan->zero_grads && plan->micro == 0;
     c->finite = plan->nonfinite != LRC_IGNORE;
     c->seed = plan->seed;
+    c->states = w->states;
     c->positive = w->positive;
     c->trace_every = plan->trace_every;
     set_averages(plan, x, c->average);

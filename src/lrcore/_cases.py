@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import import_module
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -117,9 +118,14 @@ def rules() -> list[type[Optimizer]]:
     return [getattr(optimizers, name) for name in optimizers.__all__]
 
 
-@cache
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
     """The combinations of a rule's switches that it accepts."""
+    return _variants(rule.__name__)
+
+
+@cache
+def _variants(name: str) -> tuple[tuple[str, ...], ...]:
+    rule: Any = getattr(optimizers, name)
     names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
     loops = {note.partition(":")[2] for note in RULES[rule.rule][3] if ":" in note}
     flags = [n for n in names if DOMAINS[n] is None or n in loops]
@@ -129,8 +135,7 @@ def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
         for chosen in combinations(flags, k):
             for more in dict.fromkeys([(), others]):
                 try:
-                    made: Any = rule  # each rule takes its own arguments
-                    made(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
+                    rule(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
                 except ValueError:  # not allowed together, by the rule's own word
                     continue
                 out.append(chosen + more)
@@ -153,11 +158,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 def odd_numbers(dtype: np.dtype[Any], wild: bool) -> Array:
     """+-0, subnormals, huge and tiny numbers; `wild` adds inf and NaN."""
-    if dtype.name == "bfloat16":
-        from ml_dtypes import finfo
-    else:
-        from numpy import finfo
-    info: Any = finfo(dtype)
+    module: Any = import_module("ml_dtypes") if dtype.name == "bfloat16" else np
+    info = module.finfo(dtype)
     least, tiny, most = (float(x) for x in (info.smallest_subnormal, info.tiny, info.max))
     odd = [0.0, -0.0, least, -7 * least, tiny, -tiny / 2, float(info.eps), most / 8, -most / 64,
            np.sqrt(most), 1e-30]  # fmt: skip
