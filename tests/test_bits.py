@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support import missing
 
 import lrcore
-from lrcore import _core, _verify
+from lrcore import _cases, _core, _verify
 
 THREADS = (1, 2, 3)
 
@@ -174,3 +175,184 @@ def test_a_rate_of_zero_changes_no_parameter(rule):
     opt = rule(p, lr=0.0)
     opt.step(np.ones(1000))
     assert_array_equal(p, before)
+
+
+# ------------------------------------- formats: every code, and numbers that formats end at
+
+
+def named(dtype):
+    if dtype == "bfloat16" and not _verify.has_bfloat16():
+        missing("ml_dtypes")
+    return _cases.dtype_of(dtype)
+
+
+def on_all(train):
+    """What `train(backend)` returns, the same bits from the reference and on every ISA."""
+    expected = train("numpy")
+    for isa in lrcore.isas():
+        lrcore.set_isa(isa)
+        for a, b in zip(train("c"), expected, strict=True):
+            assert _verify.same_bits(a, b).all(), isa
+    return expected
+
+
+def floats_of_all_kinds():
+    """Runs of 128 float32 numbers, each of another size and with smaller ones in it."""
+    rng = np.random.default_rng(0)
+    largest = np.repeat(np.arange(256), 4)[:, None]
+    exponents = np.maximum(largest - rng.geometric(0.2, (largest.size, 128)), 0)
+    bits = exponents << 23 | rng.integers(0, 1 << 23, exponents.shape)
+    # The largest of a run: anything, or close to where a block of 8 bits needs another scale.
+    edges = np.array([0x770000, 0x77FF00, 0x7FFFFF, 0])[:, None] + np.arange(-2, 3)
+    tops = (largest[:, 0] << 23) + rng.choice(edges.ravel(), largest.size)
+    tops[::3] = (largest[::3, 0] << 23) + rng.integers(0, 1 << 23, tops[::3].size)
+    bits[:, 5] = np.clip(tops, 0, 0x7FFFFFFF)
+    bits[:, 9:11] = 0
+    # Halfway and just below and above it, for 16 bits.
+    for cut in (13, 16):
+        column = bits[:, 20 + cut]
+        column &= -1 << cut
+        column += (1 << (cut - 1)) + rng.integers(-1, 2, column.size)
+    bits |= rng.integers(0, 2, bits.shape) << 31
+    return bits.astype(np.uint32).view(np.float32).ravel()
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_narrow_number_is_read_alike(dtype, real):
+    codes = np.arange(1 << 16, dtype=np.uint16).view(named(dtype))
+    backwards = codes[::-1].copy()[::-1]
+
+    def train(backend):
+        params = [np.zeros(codes.size, real), np.zeros(codes.size, real)]
+        opt = lrcore.SGD(params, lr=1.0, nonfinite="ignore", backend=backend)
+        opt.step([codes, backwards])
+        return params
+
+    for p in on_all(train):
+        with np.errstate(invalid="ignore"):
+            assert_array_equal(-p, codes.astype(real))
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_narrow_number_stays_what_it_is(dtype, rounding):
+    codes = np.arange(1 << 16, dtype=np.uint16).view(named(dtype))
+
+    def train(backend):
+        p = codes.copy()
+        lrcore.SGD(p, lr=1.0, rounding=rounding, backend=backend).step(np.zeros(p.size))
+        return [p]
+
+    assert _verify.same_bits(*on_all(train), codes).all()
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_floats_of_all_kinds_are_rounded_alike(dtype, rounding):
+    x = floats_of_all_kinds()
+
+    def train(backend):
+        p = np.zeros(x.size, named(dtype))
+        opt = lrcore.SGD(p, lr=0.0, master="float32", rounding=rounding, backend=backend)
+        opt.state[""]["master"][...] = x
+        opt.step(np.zeros(x.size, np.float32))
+        return [p, opt.state[""]["master"]]
+
+    p, master = on_all(train)
+    assert _verify.same_bits(master, x).all()
+    with np.errstate(all="ignore"):
+        near, low, high = (a.astype(np.float32) for a in (p, *neighbours(x, named(dtype))))
+    assert ((near == low) | (near == high) | np.isnan(x)).all()
+    if rounding == "nearest":
+        with np.errstate(all="ignore"):
+            assert_array_equal(near, x.astype(named(dtype)).astype(np.float32))
+
+
+def neighbours(x, dtype):
+    """The narrow numbers on both sides of a float32, or it itself twice."""
+    near = x.astype(dtype)
+    codes, back = near.view(np.uint16), near.astype(np.float32)
+    size = codes & 0x7FFF
+    sign = codes & 0x8000
+    low = np.where(np.abs(back) > np.abs(x), size - 1, size)
+    high = np.where(np.abs(back) < np.abs(x), size + 1, size)
+    return (low | sign).astype(np.uint16).view(dtype), (high | sign).astype(np.uint16).view(dtype)
+
+
+def test_floats_are_split_and_joined_alike():
+    x = floats_of_all_kinds()
+
+    def train(backend):
+        p = np.zeros(x.size, named("bfloat16"))
+        opt = lrcore.SGD(p, lr=1.0, master="split", rounding="stochastic", backend=backend)
+        low = opt.state[""]["low"]
+        p.view(np.uint16)[...] = x.view(np.uint32) >> 16
+        low[...] = x.view(np.uint32) & 0xFFFF
+        opt.step(np.zeros(x.size, np.float32))
+        joined = (p.view(np.uint16).astype(np.uint32) << 16 | low).view(np.float32)
+        return [p, joined]
+
+    assert _verify.same_bits(on_all(train)[1], x).all()
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_every_8_bit_code_under_every_scale_is_read_alike(real):
+    codes = np.tile(np.arange(256, dtype=np.uint8), 256)
+    scales = np.repeat(np.arange(256, dtype=np.uint8), 2)
+
+    def train(backend):
+        params = [np.zeros(codes.size, real) for _ in range(2)]
+        opt = lrcore.Adam(params, lr=0.5, eps=1.0, state_dtype="int8", backend=backend)
+        ms, vs = opt.state["0"], opt.state["1"]
+        ms["m"][...], ms["m_scale"][...] = codes, scales
+        vs["v"][...], vs["v_scale"][...] = codes, scales
+        vs["m"][...], vs["m_scale"][...] = 0x55, 127
+        opt.step([np.zeros(codes.size, real)] * 2)
+        return [*params, *ms.values(), *vs.values()]
+
+    signed, unsigned = on_all(train)[:2]
+    assert len(np.unique(signed)) > 30_000
+    assert len(np.unique(unsigned)) > 1000
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_floats_of_all_kinds_are_encoded_alike(real, rounding):
+    """In 8 bits, with a sign (the first buffer is the gradient) and without (a sum of squares)."""
+    x = floats_of_all_kinds()
+    x[np.isnan(x)] = np.inf
+    x = x.astype(real)
+    x *= 1 + np.random.default_rng(1).random(x.size) * np.finfo(np.float32).eps / 2
+    options = {"state_dtype": "int8", "rounding": rounding, "nonfinite": "ignore"}
+
+    def train(backend):
+        p, q = np.zeros(x.size, real), np.zeros(x.size, real)
+        with_sign = lrcore.SGD(p, lr=0.1, momentum=0.9, backend=backend, **options)
+        without = lrcore.Adagrad(q, lr=0.1, backend=backend, **options)
+        with_sign.step(x)
+        without.step(np.sqrt(np.abs(x)))
+        slots = [opt.state[""] for opt in (with_sign, without)]
+        return [a for own in slots for a in own.values()]
+
+    buf, buf_scale, s, s_scale = on_all(train)
+    for scale in (buf_scale, s_scale):
+        assert set(scale.tolist()) >= set(range(2, 256))
+    assert len(np.unique(buf)) == len(np.unique(s)) == 256
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_doubles_are_rounded_by_way_of_float32(rounding):
+    """Numbers next to the halves between two bfloat16, which float32 has rounded already."""
+    with np.errstate(invalid="ignore"):
+        x = floats_of_all_kinds().astype(np.float64)
+        x *= 1 + np.random.default_rng(1).integers(-2, 3, x.size) * 2.0**-30
+    options = {"state_dtype": named("bfloat16").name, "rounding": rounding}
+
+    def train(backend):
+        p = np.zeros(x.size)
+        opt = lrcore.SGD(p, lr=0.1, momentum=0.9, nonfinite="ignore", backend=backend, **options)
+        opt.step(x)
+        return [opt.state[""]["buf"]]
+
+    on_all(train)

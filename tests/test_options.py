@@ -791,8 +791,23 @@ def test_the_trace_is_thinned_out_for_many_elements():
     assert small.state[""]["trace"].size == 2**20
     small.add_param_group({"params": np.zeros(3 * 8192 + 5, np.float32)})
     sizes = [own["trace"].size for own in small.state.values()]
-    assert sizes == [2**17, 8192]
+    assert sizes == [2**16, 8192]
     small.step([np.ones(2**20, np.float32), np.ones(3 * 8192 + 5, np.float32)])
+
+
+@BACKENDS
+def test_a_part_stands_for_the_whole(backend):
+    n = 2**20 + 20_000
+    w, small = np.ones(n, np.float32), np.zeros(3, np.float32)
+    opt = lrcore.SGD([w, small], lr=0.5, stats=True, backend=backend)
+    opt.step([np.ones(n, np.float32), f32(0, 1, 1)])
+    opt.step([np.full(n, 1e-9, np.float32), f32(0, 1, 1)])
+    one, two = opt.stats.tensors.values()
+    assert (one.lost, one.step_norm, one.cos) == (pytest.approx(1.0), 0.0, pytest.approx(-1.0))
+    assert (two.lost, two.step_norm) == (0.0, pytest.approx(0.5 * np.sqrt(2)))
+    assert opt.stats.total.lost == pytest.approx(n / (n + 3))
+    opt.step([np.ones(n, np.float32), None])
+    assert opt.stats.total.step_norm == pytest.approx(0.5 * np.sqrt(n))
 
 
 # ------------------------------------------------------------------------- a plain step

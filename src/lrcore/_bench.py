@@ -127,7 +127,46 @@ def _random(n: int) -> tuple[Any, Any]:
     return rng.standard_normal(n, np.float32), rng.standard_normal(n, np.float32)
 
 
+def _torch_sequence(torch: Any, p: Any, g: Any, scale: float, clip: float, decay: float) -> Call:
+    """Unscale, clip, fused AdamW, EMA and zero, each pass as cheap as torch has it.
+
+    One product takes off the loss scale and clips; ``clip_grad_norm_`` after ``unscale_`` would be
+    one pass more.
+    """
+    tensors = [torch.from_numpy(p).requires_grad_()]
+    tensors[0].grad = torch.from_numpy(g.copy())
+    averages = [t.detach().clone() for t in tensors]
+    opt = torch.optim.AdamW(tensors, fused=True)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step() -> None:
+        grads = [t.grad for t in tensors]
+        norm = torch.nn.utils.get_total_norm(grads) / scale
+        factor = torch.clamp(clip / (norm + 1e-6), max=1.0) / scale
+        torch._foreach_mul_(grads, factor)
+        opt.step()
+        torch._foreach_lerp_(averages, tensors, 1 - decay)
+        torch._foreach_zero_(grads)
+
+    step.averages = averages
+    return step  # type: ignore[no-any-return]
+
+
+def _bitsandbytes() -> Any:
+    """bitsandbytes, if its 8-bit optimizers run on this machine's CPU."""
+    torch = importlib.import_module("torch")
+    bnb = importlib.import_module("bitsandbytes")
+    p = torch.nn.Parameter(torch.ones(8192))
+    p.grad = torch.ones(8192)
+    bnb.optim.AdamW8bit([p]).step()
+    return bnb
+
+
 # ------------------------------------------------------------------------------- cases
+
+
+def _bfloat16() -> Any:
+    return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
 
 
 def _adamw(torch: Any, name: str, shapes: list[int], targets: dict[str, float], clip: float = 0.0,
@@ -144,6 +183,52 @@ def _adamw(torch: Any, name: str, shapes: list[int], targets: dict[str, float], 
         theirs = "torch clip_grad_norm_ + fused" if clip else "torch fused"
         rivals[theirs] = _torch_step(torch, [p.copy() for p in params], grads, clip)
     return Case(name, sum(shapes), lambda: opt.step(given), rivals, targets)
+
+
+def _one_pass(torch: Any, n: int) -> Case:
+    """Loss scale, clipping, AdamW, EMA and zeroed gradients."""
+    p, g = _random(n)
+    g *= 1024
+    opt = optimizers.AdamW(p, loss_scale=1024.0, clip_norm=1.0, ema=0.999, zero_grads=True,
+                           weight_decay=0.01)  # fmt: skip
+    rivals: dict[str, Call | float] = {}
+    sequence = "torch unscale and clip + fused + lerp + zero"
+    if torch:
+        q = p.copy()
+        theirs = _torch_sequence(torch, q, g, 1024.0, 1.0, 0.999)
+        opt.step(g)
+        theirs()
+        ema = theirs.averages[0].numpy()  # type: ignore[attr-defined]
+        if g.any() or not (np.allclose(p, q, rtol=1e-4, atol=1e-6)
+                           and np.allclose(opt.averages(), ema, rtol=1e-4, atol=1e-6)):  # fmt: skip
+            raise AssertionError("torch's sequence does not agree with one pass of ours")
+        rivals[sequence] = theirs
+    rivals[LIMIT] = lambda: opt._plan.roofline(g)
+    return Case("AdamW, loss scale, clip, EMA, zero", n, lambda: opt.step(g), rivals,
+                {sequence: 1.45, LIMIT: 0.9})  # fmt: skip
+
+
+def _against_float32(name: str, n: int, target: float, narrow: bool, **options: Any) -> Case:
+    """AdamW with some storage or option beside AdamW in float32 without."""
+    p, g = _random(n)
+    plain, q = optimizers.AdamW(p), p.copy()
+    h = g
+    if narrow:
+        q, h = q.astype(_bfloat16()), g.astype(_bfloat16())
+    opt = optimizers.AdamW(q, **options)
+    rival = "own, all float32" if "stats" not in options else "own, without"
+    return Case(name, n, lambda: opt.step(h), {rival: lambda: plain.step(g)}, {rival: target})
+
+
+def _against_bitsandbytes(n: int) -> Case:
+    torch, bnb = importlib.import_module("torch"), _bitsandbytes()
+    p, g = _random(n)
+    opt = optimizers.AdamW(p.copy(), state_dtype="int8", rounding="stochastic")
+    theirs = torch.nn.Parameter(torch.from_numpy(p))
+    theirs.grad = torch.from_numpy(g)
+    rival = bnb.optim.AdamW8bit([theirs])
+    return Case("AdamW, 8-bit state", n, lambda: opt.step(g), {"bitsandbytes on CPU": rival.step},
+                {"bitsandbytes on CPU": 5})  # fmt: skip
 
 
 def _limit(rule: str, n: int, **options: Any) -> Case:
@@ -195,6 +280,17 @@ def _cases(torch: Any, quick: bool) -> list[Callable[[], Case]]:
         lambda: _adamw(torch, "AdamW, 1000 tensors of 256", [256] * 1000, {fused: 40}),
         lambda: _adamw(torch, "AdamW", [10], {fused: 20}),
         lambda: _budget(_adamw(None, "AdamW", [10], {}), "2 us", 2e-6),
+        lambda: _one_pass(torch, large),
+        lambda: _against_float32("AdamW, bfloat16 state", large, 1, False, state_dtype="bfloat16"),
+        lambda: _against_float32("AdamW, 8-bit state", large, 1 / 1.4, False, state_dtype="int8",
+                                 rounding="stochastic"),
+        lambda: _against_float32("AdamW, all bfloat16", large, 1, True, state_dtype="bfloat16"),
+        lambda: _against_float32("AdamW, all bfloat16, stochastic", large, 1, True,
+                                 state_dtype="bfloat16", rounding="stochastic"),
+        lambda: _against_float32("AdamW, statistics", large, 1 / 1.1, False, stats=True),
+        lambda: _budget(_adamw(None, "AdamW, 1000 of 256, EMA, clip, statistics", [256] * 1000, {},
+                               clip=1.0, ema=0.999, stats=True), "300 us", 300e-6),
+        lambda: _against_bitsandbytes(large // 5),
         lambda: _numpy_backend(MILLION),
     ]  # fmt: skip
     options: dict[str, list[dict[str, Any]]] = {"SGD": [{}, {"momentum": 0.9}]}
@@ -240,9 +336,14 @@ def run(quick: bool = False, rounds: int | None = None) -> Report:
         torch = None
         report.left_out.append("torch")
     for make in _cases(torch, quick):
-        case = make()
+        try:
+            case = make()
+        except ImportError as missing:
+            report.left_out.append(str(missing.name))
+            continue
         if case.rivals:
             report.rows += measure(case, rounds or (5 if quick else 15))
         del case
         gc.collect()
+    report.left_out = list(dict.fromkeys(report.left_out))
     return report

@@ -35,7 +35,8 @@ from ._optimizer import Optimizer
 from .averages import EMA, SWA, Lookahead
 from .options import AGC, LossScaler
 
-__all__ = ["FLOATS", "FORMATS", "LAYOUTS", "Combination", "Group", "Run", "drawn", "formats"]
+__all__ = ["FLOATS", "FORMATS", "LAYOUTS", "MASTERS", "Combination", "Group", "Run", "drawn",
+           "formats"]  # fmt: skip
 
 Array: TypeAlias = NDArray[Any]
 T = TypeVar("T")
@@ -274,9 +275,6 @@ class Run:
 #: What an optimizer says of choices that exclude each other.
 REFUSED = (
     "cannot hold the state",
-    "master must be None",
-    'master "split" must go with bfloat16',
-    'state_dtype "float64" must go with',
     "cautious and grams must not both",
     "LossScaler must go with",
 )
@@ -353,6 +351,10 @@ def formats() -> Iterator[Combination]:
 # ---------------------------------------------------------------------------------- draws
 
 
+#: What narrow parameters may be continued in.
+MASTERS = {"float16": ("float32",), "bfloat16": ("float32", "split", "split")}
+
+
 class _Dice:
     """The choices of a seed."""
 
@@ -393,7 +395,7 @@ def _draw(dice: _Dice, seed: int, rule: type[Optimizer], dtype: str) -> Combinat
         **some(0.3, swa=one(SWA(), SWA(2, 2))),
         **some(0.3, lookahead=one(Lookahead(2, 0.3), Lookahead(3), Lookahead(1, 1.0))),
         **some(0.4, zero_grads=True),
-        **some(0.4, loss_scale=one(1024.0, 3.0, LossScaler(init=8.0, every=2))),
+        **some(0.4, loss_scale=one(1024.0, 3.0, *2 * [LossScaler(init=8.0, every=2)])),
         **some(0.6, stats=True),
         **some(0.3, decay_mask=one("[024]", ["1", "[3-9]"])),
         **some(0.3, lr_scale={"[135]": 0.5, "[02]": 3.0}),
@@ -406,18 +408,19 @@ def _draw(dice: _Dice, seed: int, rule: type[Optimizer], dtype: str) -> Combinat
         kind,
         micro=tuple(one(0, 1, 2, 3) if accumulates else 0 for _ in range(steps)),
         gaps=one(False, True),
-        poisoned=-1 if nonfinite == "ignore" else one(-1, -1, *range(steps)),
+        poisoned=-1 if nonfinite == "ignore" else one(-1, int(dice.rng.integers(steps))),
     )
 
 
 def _draw_group(dice: _Dice, rule: type[Optimizer], dtype: str) -> Group:
     one, some = dice.one, dice.some
+    real = "float64" if dtype == "float64" else "float32"
     options = {
         "lr": one(0.1, 0.1, 1e-3, 1e-5, schedules.Cosine(0.1, steps=4, warmup=2)),
         **{name: SWITCHED[name] for name in one(*variants(rule))},
-        "state_dtype": one(None, None, "float32", "float64", "bfloat16", "int8", "int8"),
+        "state_dtype": one(None, "float32", "bfloat16", "bfloat16", "int8", "int8", real),
         "rounding": one("nearest", "stochastic"),
-        "master": one(None, None, "float32", "split", "split"),
+        "master": one(None, *MASTERS.get(dtype, ())),
         **some(0.3, maximize=True),
         **some(0.3, clip_value=one(0.05, schedules.Linear(1.0, steps=3, end=0.1))),
         **some(0.2, clip_norm=one(0.3, 50.0)),

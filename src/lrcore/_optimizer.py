@@ -390,7 +390,8 @@ class Optimizer(Rule):
         from ._stats import Stats
 
         sizes, groups = zip(*((x.array.size, x.group) for x in layout.leaves), strict=True)
-        return Stats(layout.stats, sizes, groups, layout.paths())
+        traced = [own["trace"].size for own in layout.arrays]
+        return Stats(layout.stats, sizes, traced, groups, layout.paths())
 
     @property
     def param_groups(self) -> tuple[ParamGroup, ...]:

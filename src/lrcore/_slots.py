@@ -32,7 +32,7 @@ __all__ = [
 BLOCK_8BIT = 128  # consecutive elements that share a scale
 CHUNK = 8192  # what a tensor is cut into, and what a trace keeps or leaves out
 TRACED_WHOLE = 2**20  # elements of all parameters up to which a trace leaves nothing out
-SPARSE = 8  # beyond: every eighth chunk
+SPARSE = 16  # beyond: every sixteenth chunk
 
 #: The formats of states besides the arithmetic's own.
 FORMATS = ("float32", "float64", "bfloat16", "int8")

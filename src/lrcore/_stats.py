@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Stats", "StepStats"]
 
-#: The columns of a row, in the order in which a step fills them.
+#: The columns of a row. Those from STEP2 to TRACE2, and LOST, are of the part that is traced.
 GRAD2, PARAM2, STEP2, DOT, DOT_GRAD2, TRACE2, NONFINITE, LOST, CLIP, DIVISOR = range(10)
 
 
@@ -29,7 +29,7 @@ class StepStats:
         Of the gradients, divided by the loss scale and, after `accumulate`, by the number of
         micro-batches; before any clipping.
     step_norm : float
-        Of what the step added to the parameters, as they are stored.
+        Of what the step added to the parameters, as they are stored; see below.
     param_norm : float
         Of the parameters after the step.
     ratio : float
@@ -37,8 +37,7 @@ class StepStats:
     cos : float
         Of the angle between the gradient and the previous step: below 0 where the way still leads
         down in the direction of that step, above 0 where that step went too far. With `maximize`
-        the gradient's sign is turned. NaN at the first step. The step before is kept for this;
-        over 2**20 elements only every eighth run of 8192 elements of it, as an estimate.
+        the gradient's sign is turned. NaN at the first step; see below.
     clip : float
         The factor that ``clip_norm`` scaled the gradients by; 1.0 where it did not, the smallest
         where groups differ.
@@ -46,7 +45,13 @@ class StepStats:
         Gradients that are inf or NaN.
     lost : float
         Share of the elements that did not move though their gradient is not zero: what rounding to
-        the storage of the parameters ate.
+        the storage of the parameters ate; see below.
+
+    Notes
+    -----
+    What a step did is kept until the next one, for `cos`. Where all parameters together have more
+    than 2**20 elements this is done for every sixteenth run of 8192 elements of each, from its
+    first; `step_norm`, `ratio`, `cos` and `lost` are then estimates from these.
     """
 
     grad_norm: float
@@ -69,11 +74,15 @@ class Stats:
         self,
         rows: NDArray[np.float64],
         sizes: Sequence[int],
+        traced: Sequence[int],
         groups: Sequence[int],
         paths: Sequence[str],
     ) -> None:
         self._rows = rows.copy()
         self._sizes = np.array(sizes, np.float64)
+        # What is measured on a part of a parameter stands for all of it.
+        part = np.maximum(traced, 1)
+        self._rows[:, (STEP2, LOST)] *= (self._sizes / part)[:, None]
         self._groups = np.array(groups)
         self._paths = paths
 
