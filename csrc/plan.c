@@ -116,6 +116,16 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     return plan;
 }
 
+static void drop_units(lrc_work *w)
+{
+    free(w->units);
+    free(w->factors);
+    free(w->all_factors);
+    w->units = NULL;
+    w->factors = NULL;
+    w->all_factors = NULL;
+}
+
 void lrc_plan_free(lrc_plan *plan)
 {
     if (!plan)
@@ -130,9 +140,7 @@ void lrc_plan_free(lrc_plan *plan)
     free(w->slot);
     free(w->latest);
     free(w->clip);
-    free(w->units);
-    free(w->factors);
-    free(w->all_factors);
+    drop_units(w);
     free(w);
     free(plan);
 }
@@ -163,8 +171,10 @@ int lrc_plan_agc(lrc_plan *plan)
     w->units = malloc(((size_t)tasks + 1) * sizeof *w->units);
     w->factors = malloc(((size_t)plan->n_tensors + 1) * sizeof *w->factors);
     w->all_factors = malloc(((size_t)units + 1) * sizeof *w->all_factors);
-    if (!w->units || !w->factors || !w->all_factors)
+    if (!w->units || !w->factors || !w->all_factors) {
+        drop_units(w);
         return 0;
+    }
     double *next = w->all_factors; /* room for doubles; floats use half of it */
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         const lrc_tensor *x = &plan->tensors[i];

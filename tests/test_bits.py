@@ -337,7 +337,7 @@ def test_floats_of_all_kinds_are_encoded_alike(real, rounding):
 
     buf, buf_scale, s, s_scale = on_all(train)
     for scale in (buf_scale, s_scale):
-        assert set(scale.tolist()) >= set(range(2, 256))
+        assert len(np.unique(scale)) > 250
     assert len(np.unique(buf)) == len(np.unique(s)) == 256
 
 

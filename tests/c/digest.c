@@ -1,5 +1,6 @@
-/* Prints a line for each rule and dtype, each schedule and each function of math.c: a digest of the
- * bits they return for fixed inputs. tests/digests.txt holds what every platform must print.
+/* Prints a line for each rule and dtype, each rule and way of storing parameters, each codec, each
+ * schedule and each function of math.c: a digest of the bits they return for fixed inputs.
+ * tests/digests.txt holds what every platform must print.
  *
  * Rules and schedules come from lrc_rules[] and lrc_schedules[], so that a new one has its line
  * without a word here; hyper-parameters and arguments get their values by name. Everything is run
@@ -60,11 +61,24 @@ static uint64_t digest_f32(uint64_t digest, float x)
     return digest_word(digest, x != x ? 0x7fc00000u : bits);
 }
 
+static uint64_t digest_half(uint64_t digest, uint16_t bits, uint16_t inf)
+{
+    int nan = (bits & 0x7fff) > inf;
+    return digest_word(digest, nan ? inf | 1u : bits);
+}
+
+/* LRC_REAL stands for no number: 16 bits as they are. */
 static uint64_t digest_array(uint64_t digest, int dtype, int64_t n, const void *x)
 {
     for (int64_t i = 0; i < n; i++)
-        digest = dtype == LRC_F32 ? digest_f32(digest, ((const float *)x)[i])
-                                  : digest_f64(digest, ((const double *)x)[i]);
+        switch (dtype) {
+        case LRC_F32: digest = digest_f32(digest, ((const float *)x)[i]); break;
+        case LRC_F64: digest = digest_f64(digest, ((const double *)x)[i]); break;
+        case LRC_F16: digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7c00); break;
+        case LRC_BF16: digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7f80); break;
+        case LRC_Q8: digest = digest_word(digest, ((const uint8_t *)x)[i]); break;
+        default: digest = digest_word(digest, ((const uint16_t *)x)[i]);
+        }
     return digest;
 }
 
@@ -107,11 +121,16 @@ static void put(void *x, int dtype, int64_t i, int wild, uint64_t *seed)
         ((double *)x)[i] = special ? wild_f64[(choice >> 8) % WILD] : plain;
     else if (special)
         ((uint16_t *)x)[i] = (uint16_t)(choice >> 8);
-    else /* sign, an exponent of 2^-8 to 2^7, any significand */
+    else if (dtype == LRC_F16) /* sign, an exponent of 2^-8 to 2^7, any significand */
         ((uint16_t *)x)[i] = (uint16_t)((choice & 0x83ff) | (7 + (choice >> 20) % 16) << 10);
+    else
+        ((uint16_t *)x)[i] = (uint16_t)((choice & 0x807f) | (119 + (choice >> 20) % 16) << 7);
 }
 
-static size_t size_of(int dtype) { return dtype == LRC_F64 ? 8 : dtype == LRC_F32 ? 4 : 2; }
+static size_t size_of(int dtype)
+{
+    return dtype == LRC_F64 ? 8 : dtype == LRC_F32 ? 4 : dtype == LRC_Q8 ? 1 : 2;
+}
 
 /* ------------------------------------------------------------- tables of names and values */
 
@@ -195,6 +214,18 @@ static const surroundings around[] = {
 
 enum { AROUND = sizeof around / sizeof *around };
 
+/* One run: a rule under hyper-parameters, and what `run` needs besides. */
+typedef struct {
+    int rule, dtype;
+    const double *h;
+    const char *name; /* for messages */
+    const surroundings *around;
+    const struct storage *storage;
+    int state_dtype, rounding;
+} job;
+
+typedef uint64_t runner(const job *j);
+
 /* What each state array starts at, and whether it is there, after the notes of the table. */
 static void states_of(int rule, const double *h, double *start, int *there)
 {
@@ -205,13 +236,15 @@ static void states_of(int rule, const double *h, double *start, int *there)
         start[i] = 0;
     }
     for (const char *note = row->notes; *note;) {
-        size_t length = strcspn(note, " "), left = strcspn(note, ":=");
+        size_t length = strcspn(note, " "), left = strcspn(note, ":=+!");
         int state = position(row->states, note, left);
-        double value = h[position(row->hypers, note + left + 1, length - left - 1)];
-        if (note[left] == ':')
-            there[state] = value != 0;
-        else
-            start[state] = value;
+        if (note[left] == ':' || note[left] == '=') {
+            double value = h[position(row->hypers, note + left + 1, length - left - 1)];
+            if (note[left] == ':')
+                there[state] = value != 0;
+            else
+                start[state] = value;
+        }
         note += length;
         note += strspn(note, " ");
     }
@@ -250,10 +283,13 @@ static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int
     }
 }
 
-static uint64_t run_rule(int rule, int dtype, const double *h, const surroundings *s)
+static uint64_t run_rule(const job *j)
 {
+    const surroundings *s = j->around;
+    const double *h = j->h;
     uint64_t seed = 1, digest = 0;
     double start[LRC_MAX_STATES];
+    int rule = j->rule, dtype = j->dtype;
     int there[LRC_MAX_STATES], g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
     void *memory[TENSORS];
     lrc_tensor x[TENSORS] = {0};
@@ -316,7 +352,7 @@ static uint64_t run_rule(int rule, int dtype, const double *h, const surrounding
 }
 
 /* One run on each instruction set with each number of threads; they must agree. */
-static uint64_t run_everywhere(int rule, int dtype, const double *h, const surroundings *s)
+static uint64_t run_everywhere(runner *run, const job *j)
 {
     uint64_t first = 0;
     lrc_set_parallel_from(0);
@@ -324,41 +360,58 @@ static uint64_t run_everywhere(int rule, int dtype, const double *h, const surro
         for (int k = 0; k < THREADS; k++) {
             lrc_set_isa(lrc_isa_name(isa));
             lrc_set_num_threads(threads[k]);
-            uint64_t digest = run_rule(rule, dtype, h, s);
+            uint64_t digest = run(j);
             if (isa == 0 && k == 0)
                 first = digest;
             if (digest != first) {
-                fprintf(stderr,
-                        "digest: %s float%d (%s): %s with %d threads differs from %s with %d\n",
-                        lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64, s->name,
-                        lrc_isa_name(isa), threads[k], lrc_isa_name(0), threads[0]);
+                fprintf(stderr, "digest: %s (%s): %s with %d threads differs from %s with %d\n",
+                        lrc_rules[j->rule].name, j->name, lrc_isa_name(isa), threads[k],
+                        lrc_isa_name(0), threads[0]);
                 exit(1);
             }
         }
     return first;
 }
 
-/* Every choice of the optional hyper-parameters; none and all of them in all surroundings. */
-static uint64_t rule_digest(int rule, int dtype)
+/* Hyper-parameters by name: those that are optional are 0. Returns how many are. */
+static int fill_hypers(int rule, double *h, int *optional)
 {
     const char *name;
     size_t length;
-    double h[LRC_MAX_HYPERS] = {0};
-    int optional[LRC_MAX_HYPERS], count = 0;
-    uint64_t digest = 0;
+    int count = 0;
     for (int i = 0; (name = name_at(lrc_rules[rule].hypers, i, &length)); i++)
         if (look_up(hypers, name, length)->optional)
             optional[count++] = i;
         else
             h[i] = look_up(hypers, name, length)->value;
+    return count;
+}
+
+static void choose_hyper(int rule, double *h, int i, int on)
+{
+    size_t length;
+    const char *name = name_at(lrc_rules[rule].hypers, i, &length);
+    h[i] = on ? look_up(hypers, name, length)->value : 0;
+}
+
+/* Every choice of the optional hyper-parameters; none and all of them in all surroundings. */
+static uint64_t rule_digest(int rule, int dtype)
+{
+    double h[LRC_MAX_HYPERS] = {0};
+    int optional[LRC_MAX_HYPERS], count = fill_hypers(rule, h, optional);
+    uint64_t digest = 0;
     for (int chosen = 0; chosen < 1 << count; chosen++) {
-        for (int k = 0; k < count; k++) {
-            name = name_at(lrc_rules[rule].hypers, optional[k], &length);
-            h[optional[k]] = chosen >> k & 1 ? look_up(hypers, name, length)->value : 0;
-        }
+        for (int k = 0; k < count; k++)
+            choose_hyper(rule, h, optional[k], chosen >> k & 1);
         int ends = chosen == 0 || chosen == (1 << count) - 1;
-        for (int i = 0; i < (ends ? AROUND : 1); i++)
-            digest = digest_word(digest, run_everywhere(rule, dtype, h, &around[i]));
+        for (int i = 0; i < (ends ? AROUND : 1); i++) {
+            const job j = {.rule = rule,
+                           .dtype = dtype,
+                           .h = h,
+                           .name = around[i].name,
+                           .around = &around[i]};
+            digest = digest_word(digest, run_everywhere(run_rule, &j));
+        }
     }
     return digest;
 }
