@@ -95,7 +95,7 @@ class Job:
 
 
 #: Standard deviation of the noise on pixels in 0..1, and held-out copies with noise of their own.
-NOISE, COPIES = 0.5, 8
+NOISE, COPIES = 0.3, 8
 
 
 def noisy(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -188,16 +188,22 @@ static pthread_t workers[MOST];
 static int avoided[MOST]; /* a worker's forbidden core, + 1 */
 
 /* Signals are for the host's own threads. */
+/* A block's workbench takes some 110 KiB, which is all that musl gives a thread. */
+enum { STACK = 1 << 20 };
+
 static int start_worker(int me)
 {
     sigset_t all, before;
+    pthread_attr_t attr;
     avoided[me] = 0;
     sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int started = pthread_create(&workers[me], NULL, start, (void *)(intptr_t)me) == 0;
+    int started = pthread_create(&workers[me], &attr, start, (void *)(intptr_t)me) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
-        pthread_detach(workers[me]);
+    pthread_attr_destroy(&attr);
     return started;
 }
 

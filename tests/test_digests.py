@@ -1,4 +1,5 @@
-"""The bits of every rule, schedule and function of math.c, as digests kept in the repository.
+"""The bits of every rule, storage format, schedule and function of math.c, as digests kept in the
+repository.
 
 The same program is built for AArch64 and with clang by `.ci/cross`.
 """
@@ -39,11 +40,20 @@ def test_digests_are_those_of_the_repository(tmp_path):
     assert got == expected, changed + ADVICE
 
 
+#: Parameters, and what they are continued in.
+STORED = [
+    *("float32", "float64", "float16", "float16-master"),
+    *("bfloat16", "bfloat16-master", "bfloat16-split"),
+]
+
+
 def test_every_row_of_the_tables_has_a_digest():
     lines = [line.split() for line in (HERE / "digests.txt").read_text().splitlines()]
-    assert [tuple(words[1:3]) for words in lines if words[0] == "rule"] == [
-        (rule, dtype) for rule in lrcore._core.rules() for dtype in ("float32", "float64")
-    ]
+    for kind, formats in ("rule", ["float32", "float64"]), ("storage", STORED):
+        assert [tuple(words[1:3]) for words in lines if words[0] == kind] == [
+            (rule, name) for rule in lrcore._core.rules() for name in formats
+        ]
+    assert sum(words[0] == "codec" for words in lines) == 6
     assert [words[1] for words in lines if words[0] == "schedule"] == list(lrcore._core.schedules())
     assert len({words[-1] for words in lines}) == len(lines)
 

@@ -14,21 +14,22 @@ import pytest
 from support import INCLUDE, LINK, STRICT, compile_c, missing, require, run
 
 import lrcore
-from lrcore import schedules
+from lrcore import _cases, _verify, schedules
 
 SOURCES = Path(__file__).parent / "c"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="NOT TESTED: builds with cc")
 
 
-def classes_do_the_example(n, steps):
+def classes_do_the_example(n, steps, watched=False):
     """What example.c and example.pyx do, by the Python classes."""
     w = np.zeros(n, np.float32)
     i = np.arange(n)
     curve = (1 << i % 4).astype(np.float32)
     target = ((i % 100) / 64).astype(np.float32)
     lr = schedules.Cosine(0.05, steps, warmup=20)
-    opt = lrcore.AdamW(w, lr=lr, weight_decay=1e-4, clip_norm=100.0)
+    options = {"ema": 0.99, "stats": True} if watched else {}
+    opt = lrcore.AdamW(w, lr=lr, weight_decay=1e-4, clip_norm=100.0, **options)
     for _ in range(steps):
         opt.step(curve * (w - target))
     return w, target, lr, opt
@@ -52,6 +53,59 @@ def test_c_program_returns_the_bits_of_the_classes(tmp_path):
         "last weights": " ".join(hexadecimal(x) for x in w[-3:]),
         "checksum of the weights": f"{checksum(w):08x}",
     }
+
+
+def classes_do_the_narrow_example(n, steps):
+    """What narrow.c does, by the Python classes."""
+    if not _verify.has_bfloat16():
+        missing("ml_dtypes")
+    w = np.zeros(n, _cases.dtype_of("bfloat16"))
+    i = np.arange(n)
+    curve, target = (1 << i % 4).astype(np.float32), ((i % 100) / 64).astype(np.float32)
+    opt = lrcore.AdamW(
+        w,
+        lr=schedules.Cosine(0.05, steps, end=0.001, warmup=20),
+        weight_decay=1e-4,
+        state_dtype="int8",
+        rounding="stochastic",
+        seed=7,
+        ema=0.9,
+        loss_scale=1024.0,
+        stats=True,
+    )
+    for _ in range(steps):
+        opt.step(np.float32(1024) * (curve * (w.astype(np.float32) - target)))
+    off = w.astype(np.float64) - target
+    loss = np.add.accumulate(0.5 * curve * off * off)[-1]
+    return w, loss, opt
+
+
+def byte_checksum(a):
+    total = 0
+    for byte in a.tobytes():
+        total = (total * 31 + byte) & 0xFFFFFFFF
+    return f"{total:08x}"
+
+
+def test_c_program_in_16_and_8_bits_returns_the_bits_of_the_classes(tmp_path):
+    """narrow.c itself exits with 1 where its numbers are not what they should be."""
+    program = compile_c(SOURCES / "narrow.c", tmp_path / "narrow")
+    told = dict(line.rsplit(": ", 1) for line in run(program).stdout.splitlines())
+    w, loss, opt = classes_do_the_narrow_example(20_000, 200)
+    own = opt.state[""]
+    row = opt._layout.stats[0]
+    assert told == {
+        "updates": str(opt.t),
+        "loss": hexadecimal(loss),
+        "statistics": " ".join([*map(hexadecimal, row[:6]), *(f"{x:g}" for x in row[6:8])]),
+        "last weights": " ".join(hexadecimal(x) for x in w[-3:]),
+        "their averages": " ".join(hexadecimal(x) for x in opt.averages()[-3:]),
+        "checksum of the weights": byte_checksum(w),
+        "checksum of the state": " ".join(
+            byte_checksum(own[name]) for name in ("m", "m_scale", "v", "v_scale")
+        ),
+    }
+    assert row[8:].tolist() == [1.0, 1024.0]
 
 
 def hexadecimal(x):
@@ -86,11 +140,13 @@ def test_cython_module_returns_the_bits_of_the_classes(tmp_path):
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    expected, target, lr, _ = classes_do_the_example(5000, 120)
-    w, m, v = np.zeros((3, 5000), np.float32)
-    last = module.fit(w, target, m, v, 120)
+    expected, target, lr, opt = classes_do_the_example(5000, 120, watched=True)
+    w, m, v, average = np.zeros((4, 5000), np.float32)
+    last, squares = module.fit(w, target, m, v, average, 120)
     assert last == lr(119)
+    assert np.sqrt(squares) == opt.stats.total.param_norm
     assert w.tobytes() == expected.tobytes()
+    assert average.tobytes() == opt.averages().tobytes()
 
 
 def test_host_with_threads_of_its_own(tmp_path):

@@ -1,6 +1,7 @@
 """What the compiler made of the kernels, read from the installed library: no fused multiply-add
 anywhere, vector registers of the full width in every rule, packed roots and divides where a rule
-has them, and no import that could round otherwise, allocate or print."""
+has them, packed loops in every stage and codec, and no import that could round otherwise, allocate
+or print."""
 
 from __future__ import annotations
 
@@ -24,6 +25,27 @@ WIDE = {"sse2": r"%xmm\d", "avx2": r"%ymm\d", "avx512": r"%zmm\d", "neon": r"\bv
 #: Packed instructions for what is written as sqrt() and / in a rule.
 PACKED = {"sqrt": r"v?sqrtp[sd]|fsqrt", "divide": r"v?divp[sd]|fdiv"}
 FUSED = re.compile(r"fn?m(add|sub)|fn?ml[as]|fcmla")
+
+#: A vector register of any width: a codec's loop over doubles goes through floats.
+VECTOR = r"%[xyz]mm|\bv\d+\."
+MULTIPLY = r"v?mulp[sd]|fmul"
+SHIFT = r"v?ps(rl|ll|ra)d|[su]?sh[rl]l?2?\b|shrn|[su]li|[su]ri"
+MOVE = r"v?p(unpck|ack|shuf|mov|srl|and|erm)|zip|uzp|u?xtn|[su]?shll?|shrn"
+#: Packed instructions that a function must have at least, by what they do: as many as there are of
+#: them in the source, which the compiler may unroll.
+LOOPS = {
+    "scale": {MULTIPLY: 1},
+    "couple": {MULTIPLY: 1},
+    "scale_units": {MULTIPLY: 2},
+    "grams": {MULTIPLY: 2},
+    "average": {MULTIPLY: 1},
+    "gather": {MULTIPLY: 1},
+    "decode": {MULTIPLY: 2, SHIFT: 2},
+    "encode": {MULTIPLY: 9, SHIFT: 9, r"v?cvttps2dq|fcvtzs": 2},
+    "join": {MOVE: 2},
+    "split": {MOVE: 2},
+    "draw": {r"v?pmul(ld|udq)|mul\b|mla\b": 3, SHIFT: 2},
+}
 
 RULES = list(lrcore._core.rules())
 BITS = (32, 64)
@@ -132,6 +154,28 @@ def test_update_is_vectorised(members, rule, bits, isa):
     assert lacking(kernel(members, rule, bits, isa), rule, bits, isa) == []
 
 
+def unpacked(members, bits, isa):
+    """Functions around the rules that have too few packed instructions."""
+    out = {}
+    for name, least in LOOPS.items():
+        symbol = f"lrc_{name}_f{bits}_{isa}"
+        for member in (m for m in members if symbol in m.defined):
+            found = {kind: member.count(symbol, kind, VECTOR) for kind in least}
+            if any(found[kind] < n for kind, n in least.items()):
+                out[symbol] = found
+    return out
+
+
+@pytest.mark.parametrize("isa", built())
+@pytest.mark.parametrize("bits", BITS)
+def test_stages_and_codecs_are_vectorised(members, bits, isa):
+    if isa not in WIDE:
+        missing(f"name for the vector registers of {platform.machine()}")
+    for name in [*LOOPS, "roofline"]:
+        assert sum(f"lrc_{name}_f{bits}_{isa}" in m.defined for m in members) == 1
+    assert unpacked(members, bits, isa) == {}
+
+
 #: What an object may need of others. Square roots are correctly rounded wherever they are computed.
 ANY = {"sqrt", "sqrtf", "memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
 MORE = {
@@ -155,13 +199,17 @@ def test_imports(members):
 # The checks themselves: each sees what it is there to see.
 
 
-def build(folder, *flags):
+def compiled(folder, source, *flags):
     if platform.machine() != "x86_64":
         missing("x86-64 compiler for the check of the checks")
-    source, target = ROOT / "csrc" / "rules" / "adam.c", Path(folder) / "adam.o"
-    flags = [*flags_of("adam", 32, "avx2"), "-std=c11", "-mavx2", *flags]
-    run(require("cc"), *flags, "-c", source, "-o", target)
+    target = Path(folder) / "one.o"
+    run(require("cc"), *flags, "-std=c11", "-mavx2", "-c", ROOT / "csrc" / source, "-o", target)
     (member,) = read_objects(target)
+    return member
+
+
+def build(folder, *flags):
+    member = compiled(folder, "rules/adam.c", *flags_of("adam", 32, "avx2"), *flags)
     assert member.defined == {"lrc_adam_f32_avx2"}
     assert member.undefined - {"lrc_pow", "_GLOBAL_OFFSET_TABLE_"} <= {"sqrt", "sqrtf"}
     return member
@@ -172,7 +220,18 @@ def test_check_finds_fused_instructions(tmp_path):
     assert build(tmp_path, "-O3", "-mfma", "-ffp-contract=off").fused() == []
 
 
+EXACT = ["-O3", "-ffp-contract=off", "-fno-trapping-math"]
+
+
 def test_check_finds_loops_that_are_not_vectorised(tmp_path):
-    exact = ["-O3", "-ffp-contract=off", "-fno-trapping-math"]
-    assert lacking(build(tmp_path, *exact, "-fno-math-errno"), "adam", 32, "avx2") == []
-    assert len(lacking(build(tmp_path, *exact, "-fno-tree-vectorize"), "adam", 32, "avx2")) == 3
+    assert lacking(build(tmp_path, *EXACT, "-fno-math-errno"), "adam", 32, "avx2") == []
+    assert len(lacking(build(tmp_path, *EXACT, "-fno-tree-vectorize"), "adam", 32, "avx2")) == 3
+
+
+@pytest.mark.parametrize("source", ["storage.c", "stages.c"])
+def test_check_finds_stages_and_codecs_that_are_not_vectorised(tmp_path, source):
+    flags = ["-DREAL_BITS=32", "-DISA=avx2", "-I", ROOT / "csrc", *EXACT, "-fno-math-errno"]
+    assert unpacked([compiled(tmp_path, source, *flags)], 32, "avx2") == {}
+    scalar = compiled(tmp_path, source, *flags, "-fno-tree-vectorize", "-fno-tree-slp-vectorize")
+    names = {f"lrc_{name}_f32_avx2" for name in LOOPS} & scalar.defined
+    assert set(unpacked([scalar], 32, "avx2")) == names

@@ -72,12 +72,23 @@ static uint64_t digest_array(uint64_t digest, int dtype, int64_t n, const void *
 {
     for (int64_t i = 0; i < n; i++)
         switch (dtype) {
-        case LRC_F32: digest = digest_f32(digest, ((const float *)x)[i]); break;
-        case LRC_F64: digest = digest_f64(digest, ((const double *)x)[i]); break;
-        case LRC_F16: digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7c00); break;
-        case LRC_BF16: digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7f80); break;
-        case LRC_Q8: digest = digest_word(digest, ((const uint8_t *)x)[i]); break;
-        default: digest = digest_word(digest, ((const uint16_t *)x)[i]);
+        case LRC_F32:
+            digest = digest_f32(digest, ((const float *)x)[i]);
+            break;
+        case LRC_F64:
+            digest = digest_f64(digest, ((const double *)x)[i]);
+            break;
+        case LRC_F16:
+            digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7c00);
+            break;
+        case LRC_BF16:
+            digest = digest_half(digest, ((const uint16_t *)x)[i], 0x7f80);
+            break;
+        case LRC_Q8:
+            digest = digest_word(digest, ((const uint8_t *)x)[i]);
+            break;
+        default:
+            digest = digest_word(digest, ((const uint16_t *)x)[i]);
         }
     return digest;
 }
@@ -283,13 +294,13 @@ static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int
     }
 }
 
-static uint64_t run_rule(const job *j)
+static uint64_t run_rule(const job *run)
 {
-    const surroundings *s = j->around;
-    const double *h = j->h;
+    const surroundings *s = run->around;
+    const double *h = run->h;
     uint64_t seed = 1, digest = 0;
     double start[LRC_MAX_STATES];
-    int rule = j->rule, dtype = j->dtype;
+    int rule = run->rule, dtype = run->dtype;
     int there[LRC_MAX_STATES], g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
     void *memory[TENSORS];
     lrc_tensor x[TENSORS] = {0};
@@ -352,7 +363,7 @@ static uint64_t run_rule(const job *j)
 }
 
 /* One run on each instruction set with each number of threads; they must agree. */
-static uint64_t run_everywhere(runner *run, const job *j)
+static uint64_t run_everywhere(runner *make, const job *j)
 {
     uint64_t first = 0;
     lrc_set_parallel_from(0);
@@ -360,7 +371,7 @@ static uint64_t run_everywhere(runner *run, const job *j)
         for (int k = 0; k < THREADS; k++) {
             lrc_set_isa(lrc_isa_name(isa));
             lrc_set_num_threads(threads[k]);
-            uint64_t digest = run(j);
+            uint64_t digest = make(j);
             if (isa == 0 && k == 0)
                 first = digest;
             if (digest != first) {
@@ -405,14 +416,370 @@ static uint64_t rule_digest(int rule, int dtype)
             choose_hyper(rule, h, optional[k], chosen >> k & 1);
         int ends = chosen == 0 || chosen == (1 << count) - 1;
         for (int i = 0; i < (ends ? AROUND : 1); i++) {
-            const job j = {.rule = rule,
-                           .dtype = dtype,
-                           .h = h,
-                           .name = around[i].name,
-                           .around = &around[i]};
+            const job j = {
+                .rule = rule, .dtype = dtype, .h = h, .name = around[i].name, .around = &around[i]};
             digest = digest_word(digest, run_everywhere(run_rule, &j));
         }
     }
+    return digest;
+}
+
+/* ---------------------------------------------------------------------------- storage
+ *
+ * All stages at once, under every way of storing parameters and some of storing state. */
+
+typedef struct storage {
+    const char *name;
+    int dtype, master_kind;
+} storage;
+
+static const storage storages[] = {
+    {"float32", LRC_F32, LRC_NO_MASTER},    {"float64", LRC_F64, LRC_NO_MASTER},
+    {"float16", LRC_F16, LRC_NO_MASTER},    {"float16-master", LRC_F16, LRC_MASTER},
+    {"bfloat16", LRC_BF16, LRC_NO_MASTER},  {"bfloat16-master", LRC_BF16, LRC_MASTER},
+    {"bfloat16-split", LRC_BF16, LRC_SPLIT}};
+
+enum { STORAGES = sizeof storages / sizeof *storages };
+
+static const struct {
+    int state_dtype, rounding;
+} kept[] = {{LRC_F32, LRC_STOCHASTIC},
+            {LRC_BF16, LRC_NEAREST},
+            {LRC_BF16, LRC_STOCHASTIC},
+            {LRC_Q8, LRC_NEAREST},
+            {LRC_Q8, LRC_STOCHASTIC}};
+
+enum { KEPT = sizeof kept / sizeof *kept };
+
+/* Elements, and the units that agc sees in them: rows or columns. */
+static const struct {
+    int64_t n, units;
+    int columns;
+} sorts[] = {{1, 1, 0},     {129, 3, 0}, {0, 1, 0},      {7, 1, 0},      {1000, 10, 1},
+             {1025, 25, 0}, {33, 11, 1}, {16390, 10, 0}, {8193, 2731, 1}};
+
+enum { PARTS = sizeof sorts / sizeof *sorts, STORED_STEPS = 5, REFUSED = 3 };
+
+static int real_of(int dtype) { return dtype == LRC_F64 ? LRC_F64 : LRC_F32; }
+
+static void *filled(int dtype, int64_t n, uint64_t *seed)
+{
+    void *x = allocate((size_t)n * size_of(dtype));
+    for (int64_t i = 0; i < n; i++)
+        put(x, dtype, i, 0, seed);
+    return x;
+}
+
+/* Hyper-parameters that switch on a state which 8 bits must not hold ("mean:centered mean!"). */
+static void switch_off(int rule, double *h)
+{
+    const lrc_rule_info *row = &lrc_rules[rule];
+    for (const char *note = row->notes; *note; note += strspn(note, " ")) {
+        size_t length = strcspn(note, " ");
+        for (const char *other = row->notes; *other; other += strspn(other, " ")) {
+            size_t size = strcspn(other, " "), name = strcspn(other, ":");
+            if (name < size && name == length - 1 && note[name] == '!' &&
+                strncmp(note, other, name) == 0)
+                h[position(row->hypers, other + name + 1, size - name - 1)] = 0;
+            other += size;
+        }
+        note += length;
+    }
+}
+
+static lrc_tensor new_tensor(const job *j, int i, const double *start, const int *there,
+                             uint64_t *seed)
+{
+    int dtype = j->dtype, real = real_of(dtype);
+    int64_t n = sorts[i].n;
+    lrc_tensor x = {.p = filled(dtype, n, seed),
+                    .n = n,
+                    .dtype = dtype,
+                    .group = i % GROUPS,
+                    .state_dtype = j->state_dtype,
+                    .master_kind = j->storage->master_kind,
+                    .no_decay = i % 3 == 1,
+                    .lr_scale = i % 4 == 2 ? 0.5 : 0,
+                    .units = sorts[i].units,
+                    .unit_columns = sorts[i].columns};
+    for (int k = 0; k < LRC_MAX_STATES; k++) {
+        if (!there[k])
+            continue;
+        if (j->state_dtype == LRC_F32)
+            x.state[k] = new_array(LRC_F32, n, start[k]);
+        else
+            x.state[k] = allocate((size_t)n * size_of(j->state_dtype));
+        if (j->state_dtype == LRC_Q8)
+            x.scale[k] = allocate((size_t)n / LRC_Q8_BLOCK + 1);
+    }
+    if (x.master_kind != LRC_NO_MASTER)
+        x.master = filled(x.master_kind == LRC_MASTER ? LRC_F32 : LRC_BF16, n, seed);
+    for (int k = 0; k < LRC_AVERAGES; k++)
+        x.average[k] = filled(real, n, seed);
+    x.sum = allocate((size_t)n * size_of(real));
+    x.trace = allocate((size_t)n * size_of(real));
+    return x;
+}
+
+static uint64_t finish_tensor(uint64_t digest, lrc_tensor *x)
+{
+    int real = real_of(x->dtype);
+    digest = digest_word(digest, (uint64_t)x->t);
+    digest = digest_array(digest, x->dtype, x->n, x->p);
+    digest = digest_array(digest, real, x->n, x->trace);
+    for (int k = 0; k < LRC_MAX_STATES; k++) {
+        if (x->state[k])
+            digest = digest_array(digest, x->state_dtype, x->n, x->state[k]);
+        if (x->scale[k])
+            digest = digest_array(digest, LRC_Q8, (x->n + 127) / 128, x->scale[k]);
+        free(x->state[k]);
+        free(x->scale[k]);
+    }
+    if (x->master)
+        digest = digest_array(digest, x->master_kind == LRC_MASTER ? LRC_F32 : LRC_REAL, x->n,
+                              x->master);
+    for (int k = 0; k < LRC_AVERAGES; k++) {
+        digest = digest_array(digest, real, x->n, x->average[k]);
+        free(x->average[k]);
+    }
+    free(x->p);
+    free(x->master);
+    free(x->sum);
+    free(x->trace);
+    return digest;
+}
+
+static void make_infinite(const lrc_tensor *x)
+{
+    static const double f64 = INFINITY;
+    static const float f32 = INFINITY;
+    static const uint16_t f16 = 0x7c00, bf16 = 0xff80;
+    const void *inf = x->g_dtype == LRC_F64   ? (const void *)&f64
+                      : x->g_dtype == LRC_F32 ? (const void *)&f32
+                      : x->g_dtype == LRC_F16 ? (const void *)&f16
+                                              : (const void *)&bf16;
+    memcpy((char *)(uintptr_t)x->g, inf, size_of(x->g_dtype));
+}
+
+static uint64_t digest_stats(uint64_t digest, const lrc_stats *s)
+{
+    const double row[] = {s->grad2,  s->param2,    s->step2, s->dot,  s->dot_grad2,
+                          s->trace2, s->nonfinite, s->lost,  s->clip, s->divisor};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        digest = digest_f64(digest, row[i]);
+    return digest;
+}
+
+static void new_gradients(lrc_tensor *x, void *const *memory, int step, uint64_t *seed)
+{
+    static const int dtypes[] = {LRC_F32, LRC_F64, LRC_F16, LRC_BF16};
+    for (int i = 0; i < PARTS; i++) {
+        const surroundings lies = {.backwards = i % 3 == 0};
+        x[i].g_dtype = dtypes[(i + step) % 4];
+        new_gradient(&x[i], &lies, memory[i], 0, seed);
+    }
+}
+
+static uint64_t run_stored(const job *j)
+{
+    uint64_t seed = 4, digest = 0;
+    double start[LRC_MAX_STATES];
+    int there[LRC_MAX_STATES];
+    void *memory[PARTS];
+    lrc_tensor x[PARTS];
+    lrc_group g[GROUPS] = {{.clip_value = 0.75, .clip_norm = 20, .agc = 0.05, .agc_eps = 1e-3},
+                           {.agc = 0.1, .agc_eps = 0.5, .maximize = 1}};
+    lrc_stats stats[PARTS];
+
+    states_of(j->rule, j->h, start, there);
+    for (int i = 0; i < PARTS; i++) {
+        x[i] = new_tensor(j, i, start, there, &seed);
+        memory[i] = allocate((size_t)sorts[i].n * 3 * sizeof(double));
+    }
+    for (int k = 0; k < GROUPS; k++) {
+        memcpy(g[k].h, j->h, sizeof g[k].h);
+        g[k].rounding = j->rounding;
+        g[k].select = k == 0 ? LRC_CAUTIOUS : LRC_GRAMS;
+    }
+    lrc_plan *plan = lrc_plan_new(j->rule, PARTS, x, GROUPS, g);
+    if (!plan)
+        fail("there is no memory", "lrc_plan_new");
+    plan->clip_norm = 30;
+    plan->nonfinite = LRC_SKIP;
+    plan->zero_grads = 1;
+    plan->loss_scale = 3;
+    plan->seed = 0xfedcba9876543210u;
+    plan->lookahead = 2;
+    plan->lookahead_alpha = 0.5;
+    plan->ema_decay = 0.9;
+    plan->ema_warmup = 1;
+    plan->swa_start = 2;
+    plan->swa_every = 1;
+    plan->stats = stats;
+    plan->trace_every = j->rounding == LRC_STOCHASTIC ? 2 : 1;
+    for (int t = 0; t < STORED_STEPS; t++) {
+        for (int micro = 0; t == 1 && micro < 2; micro++) {
+            new_gradients(x, memory, micro, &seed);
+            if (micro)
+                x[5].g = NULL;
+            lrc_accumulate(plan);
+        }
+        new_gradients(x, memory, t, &seed); /* not looked at where sums wait */
+        if (t == 2)
+            x[4].g = x[7].g = NULL;
+        if (t == REFUSED)
+            make_infinite(&x[6]);
+        digest = digest_word(digest, (uint64_t)lrc_step(plan));
+        digest = digest_f64(digest, plan->grad_norm);
+        digest = digest_f64(digest, g[0].grad_norm);
+        if (t == REFUSED)
+            digest = digest_word(digest, (uint64_t)plan->bad_tensor);
+        for (int i = 0; i < PARTS; i++)
+            digest = digest_stats(digest, &stats[i]);
+    }
+    lrc_plan_free(plan);
+
+    for (int i = 0; i < PARTS; i++) {
+        digest = finish_tensor(digest, &x[i]);
+        digest = digest_array(digest, LRC_F64, sorts[i].n * 3, memory[i]);
+        free(memory[i]);
+    }
+    return digest;
+}
+
+static uint64_t storage_digest(int rule, const storage *s)
+{
+    double h[LRC_MAX_HYPERS] = {0};
+    int optional[LRC_MAX_HYPERS], count = fill_hypers(rule, h, optional);
+    uint64_t digest = 0;
+    for (int i = 0; i < KEPT; i++) {
+        for (int k = 0; k < count; k++)
+            choose_hyper(rule, h, optional[k], 1);
+        if (kept[i].state_dtype == LRC_Q8)
+            switch_off(rule, h);
+        const job j = {.rule = rule,
+                       .dtype = s->dtype,
+                       .h = h,
+                       .name = s->name,
+                       .storage = s,
+                       .state_dtype = kept[i].state_dtype,
+                       .rounding = kept[i].rounding};
+        digest = digest_word(digest, run_everywhere(run_stored, &j));
+    }
+    return digest;
+}
+
+/* ------------------------------------------------------------------------------ codecs
+ *
+ * Float32 of any size and bits through each format: as parameters beside a master that keeps them,
+ * and as the state of a rule whose first step puts the gradient there. */
+
+enum { SIZES = 256, CODED = SIZES * LRC_Q8_BLOCK };
+
+/* Blocks for every exponent, each with smaller numbers in it; each tenth is close to a half. */
+static void any_floats(float *x)
+{
+    uint64_t seed = 5;
+    for (int i = 0; i < CODED; i++) {
+        uint64_t choice = draw(&seed);
+        int size = i / LRC_Q8_BLOCK - (int)(choice % 8 * (choice >> 3 & 3));
+        uint32_t bits = (uint32_t)(choice >> 32) & 0x807fffffu;
+        if (i % 10 == 3)
+            bits = (bits & 0xffff8000u) + 0x8000u - (uint32_t)(choice >> 8) % 3 + 1;
+        if (i % 10 == 6)
+            bits = (bits & 0xfffff000u) + 0x1000u - (uint32_t)(choice >> 8) % 3 + 1;
+        bits = (bits & 0x807fffffu) | (uint32_t)(size > 0 ? size : 0) << 23;
+        memcpy(&x[i], &bits, sizeof bits);
+    }
+}
+
+static void set_master(lrc_tensor *t, const float *x)
+{
+    t->master = allocate((size_t)t->n * sizeof *x);
+    if (t->master_kind == LRC_MASTER)
+        memcpy(t->master, x, (size_t)t->n * sizeof *x);
+    for (int64_t i = 0; t->master_kind == LRC_SPLIT && i < t->n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        ((uint16_t *)t->p)[i] = (uint16_t)(bits >> 16);
+        ((uint16_t *)t->master)[i] = (uint16_t)(bits & 0xffffu);
+    }
+}
+
+static uint64_t run_codec(const job *j)
+{
+    static float x[CODED], zero[CODED];
+    uint64_t digest = 0;
+    int as_state = j->storage->master_kind == LRC_NO_MASTER;
+    lrc_tensor t = {.p = allocate(CODED * size_of(j->dtype)),
+                    .g = as_state ? x : zero,
+                    .g_dtype = LRC_F32,
+                    .n = CODED,
+                    .dtype = j->dtype,
+                    .master_kind = j->storage->master_kind,
+                    .state_dtype = j->state_dtype};
+    lrc_group g = {.rounding = j->rounding};
+    any_floats(x);
+    if (as_state) {
+        t.state[0] = allocate(CODED * size_of(j->state_dtype));
+        t.scale[0] = j->state_dtype == LRC_Q8 ? allocate(SIZES) : NULL;
+    } else
+        set_master(&t, x);
+    memcpy(g.h, j->h, sizeof g.h);
+    lrc_plan *plan = lrc_plan_new(j->rule, 1, &t, 1, &g);
+    if (!plan)
+        fail("there is no memory", "lrc_plan_new");
+    plan->nonfinite = LRC_IGNORE;
+    for (int i = 0; i < 2; i++) {
+        lrc_step(plan);
+        digest = digest_array(digest, j->dtype, CODED, t.p);
+        if (t.state[0])
+            digest = digest_array(digest, j->state_dtype, CODED, t.state[0]);
+        if (t.scale[0])
+            digest = digest_array(digest, LRC_Q8, SIZES, t.scale[0]);
+        if (t.master_kind == LRC_SPLIT)
+            digest = digest_array(digest, LRC_REAL, CODED, t.master);
+        t.g = zero;
+    }
+    lrc_plan_free(plan);
+    free(t.p);
+    free(t.state[0]);
+    free(t.scale[0]);
+    free(t.master);
+    return digest;
+}
+
+static const struct {
+    const char *name;
+    int rule, state_dtype;
+    storage storage[2];
+} codecs[] = {
+    {"float16", LRC_SGD, LRC_REAL, {{"float16", LRC_F16, LRC_MASTER}}},
+    {"bfloat16", LRC_SGD, LRC_REAL, {{"bfloat16", LRC_BF16, LRC_MASTER}}},
+    {"split", LRC_SGD, LRC_REAL, {{"bfloat16", LRC_BF16, LRC_SPLIT}}},
+    {"bfloat16-state", LRC_SGD, LRC_BF16, {{"float32", LRC_F32, 0}, {"float64", LRC_F64, 0}}},
+    {"int8-signed", LRC_SGD, LRC_Q8, {{"float32", LRC_F32, 0}, {"float64", LRC_F64, 0}}},
+    {"int8-unsigned", LRC_ADAGRAD, LRC_Q8, {{"float32", LRC_F32, 0}, {"float64", LRC_F64, 0}}}};
+
+static uint64_t codec_digest(size_t i)
+{
+    uint64_t digest = 0;
+    double h[LRC_MAX_HYPERS] = {0};
+    const char *hypers_of_rule = lrc_rules[codecs[i].rule].hypers;
+    h[position(hypers_of_rule, "lr", 2)] = 1;
+    if (codecs[i].state_dtype != LRC_REAL && codecs[i].rule == LRC_SGD)
+        h[position(hypers_of_rule, "momentum", 8)] = 1;
+    for (int k = 0; k < 2 && codecs[i].storage[k].name; k++)
+        for (int rounding = LRC_NEAREST; rounding <= LRC_STOCHASTIC; rounding++) {
+            const job j = {.rule = codecs[i].rule,
+                           .dtype = codecs[i].storage[k].dtype,
+                           .h = h,
+                           .name = codecs[i].name,
+                           .storage = &codecs[i].storage[k],
+                           .state_dtype = codecs[i].state_dtype,
+                           .rounding = rounding};
+            digest = digest_word(digest, run_everywhere(run_codec, &j));
+        }
     return digest;
 }
 
@@ -537,6 +904,12 @@ int main(void)
         for (int dtype = LRC_F32; dtype <= LRC_F64; dtype++)
             printf("rule %s float%d %016llx\n", lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64,
                    (unsigned long long)rule_digest(rule, dtype));
+    for (int rule = 0; rule < LRC_RULES; rule++)
+        for (int i = 0; i < STORAGES; i++)
+            printf("storage %s %s %016llx\n", lrc_rules[rule].name, storages[i].name,
+                   (unsigned long long)storage_digest(rule, &storages[i]));
+    for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++)
+        printf("codec %s %016llx\n", codecs[i].name, (unsigned long long)codec_digest(i));
     for (int kind = 0; kind < LRC_SCHEDULES; kind++)
         printf("schedule %s %016llx\n", lrc_schedules[kind].name,
                (unsigned long long)schedule_digest(kind));
