@@ -46,7 +46,7 @@ const real *NAME(scale_units)(const lrc_tensor *x, int64_t at, size_t n, const r
  * Grams: Cao et al. 2024, "Grams: Gradient Descent with Adaptive Momentum Scaling". Decoupled decay
  * is not the rule's step and happens in any case. */
 
-#define DOWNHILL(s, g) (((s) < 0 && (g) > 0) || ((s) > 0 && (g) < 0))
+#define DOWNHILL(s, g) ((((s) < 0) & ((g) > 0)) | (((s) > 0) & ((g) < 0)))
 
 size_t NAME(agreeing)(size_t n, const real *p, const real *old, const real *g, real keep)
 {
