@@ -1,13 +1,15 @@
-"""What narrow storage costs in accuracy: python bench/accuracy.py (about 20 minutes; --quick: 2).
+"""What narrow storage costs in accuracy: python bench/accuracy.py (needs torch and ml_dtypes).
 
-Three networks are trained with AdamW, once for each way to store parameters and state, with the
-same first weights and the same batches: the digits network of lrcore.tasks, whose gradients are its
-own, and a convolution network and a character-level transformer in PyTorch. Their forward and
+Three networks are trained with AdamW, once for each way to store parameters and state, from the
+same first weights and on the same batches: the digits network of lrcore.tasks with its own
+gradients, and a convolution network and a character-level transformer in PyTorch. Forward and
 backward passes are in float32 throughout; narrow parameters are copied to float32 for them.
 
 Nothing is downloaded: the images are scikit-learn's, the text is that of Python's own `help`.
-Noise on the images, fresh in every batch, and more text than is read keep the losses well off 0.
+Fresh noise on the images of every batch, and more text than is read, keep the losses well off 0.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -15,86 +17,62 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
+from pydoc_data.topics import topics
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as f
 
 import lrcore
 from lrcore import schedules
-from lrcore.tasks import digits
+from lrcore.tasks import Data, digits
 
 SEEDS = (0, 1, 2)
 
 # ---------------------------------------------------------------------------- ways to store
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
     """A way to store what AdamW works on."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = field(default_factory=dict)
     params: str = "float32"
     grads: str = "float32"
     #: Begin at the float32 next to every weight: what chance alone does to a run.
     nudged: bool = False
 
 
-def _bfloat16(name: str, grads: str = "float32", **options: Any) -> Choice:
-    return Choice(name, options, "bfloat16", grads)
-
+STOCHASTIC = {"rounding": "stochastic"}
+INT8 = {"state_dtype": "int8"}
+BFLOAT16 = {"state_dtype": "bfloat16"}
+PARAMS = [("nearest", {}), ("stochastic", STOCHASTIC)]
+PARAMS += [(f"master {kind}", {"master": kind}) for kind in ("float32", "split")]
 
 CHOICES = [
     Choice("float32"),
-    Choice("float32, first weights one rounding away", nudged=True),
-    Choice("state bfloat16, nearest", {"state_dtype": "bfloat16"}),
-    Choice("state bfloat16, stochastic", {"state_dtype": "bfloat16", "rounding": "stochastic"}),
-    Choice("state int8, nearest", {"state_dtype": "int8"}),
-    Choice("state int8, stochastic", {"state_dtype": "int8", "rounding": "stochastic"}),
-    _bfloat16("parameters bfloat16, nearest"),
-    _bfloat16("parameters bfloat16, stochastic", rounding="stochastic"),
-    _bfloat16('parameters bfloat16, master="float32"', master="float32"),
-    _bfloat16('parameters bfloat16, master="split"', master="split"),
-    _bfloat16("parameters bfloat16, nearest; state int8", state_dtype="int8"),
-    _bfloat16(
-        "parameters bfloat16, stochastic; state int8", rounding="stochastic", state_dtype="int8"
+    Choice("float32, first weights a rounding away", nudged=True),
+    Choice("state bfloat16, nearest", BFLOAT16),
+    Choice("state bfloat16, stochastic", BFLOAT16 | STOCHASTIC),
+    Choice("state int8, nearest", INT8),
+    Choice("state int8, stochastic", INT8 | STOCHASTIC),
+    *(Choice(f"parameters bfloat16, {name}", own, "bfloat16") for name, own in PARAMS),
+    *(
+        Choice(f"parameters bfloat16, {name}; state int8", own | INT8, "bfloat16")
+        for name, own in PARAMS
     ),
-    _bfloat16(
-        'parameters bfloat16, master="float32"; state int8', master="float32", state_dtype="int8"
-    ),
-    _bfloat16('parameters bfloat16, master="split"; state int8', master="split", state_dtype="int8"),
-    _bfloat16(
-        "parameters, gradients and state bfloat16, stochastic",
-        "bfloat16",
-        rounding="stochastic",
-        state_dtype="bfloat16",
-    ),
+    Choice("all of it bfloat16, stochastic", BFLOAT16 | STOCHASTIC, "bfloat16", "bfloat16"),
 ]
 
 
 # --------------------------------------------------------------------------------- networks
 
-
-class Job:
-    """A network to train: float32 weights, batches, loss and gradients."""
-
-    weights: dict[str, np.ndarray]
-
-    def batches(self, count: int) -> Iterator[Any]:
-        """Batches, the same at every call."""
-        raise NotImplementedError
-
-    def loss_and_grads(self, batch: Any) -> tuple[float, dict[str, np.ndarray]]:
-        """Mean loss of a batch at `weights`, and its gradients."""
-        raise NotImplementedError
-
-    def held_out(self) -> tuple[float, float]:
-        """Mean loss and share of right answers on what is not trained on."""
-        raise NotImplementedError
-
-
-#: Standard deviation of the noise on pixels in 0..1, and held-out copies with noise of their own.
+#: Standard deviation of the noise on pixels in 0..1; noisy copies of each held-out image.
 NOISE, COPIES = 0.3, 8
 
 
@@ -103,161 +81,157 @@ def noisy(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x + np.float32(NOISE) * rng.standard_normal(x.shape, np.float32)
 
 
-class Digits(Job):
-    """The network of lrcore.tasks.digits: 64-256-10."""
+class Digits:
+    """The network of lrcore.tasks.digits, 64-256-10, on noisy images."""
 
     def __init__(self, seed: int) -> None:
-        self.task = digits.load(seed=seed)
         self.seed = seed
+        self.task = digits.load(seed=seed)
         self.weights = self.task.init()
         x, y = self.task.test
         rng = np.random.default_rng((seed, 1))
-        self.test = type(self.task.test)(noisy(np.tile(x, (COPIES, 1)), rng), np.tile(y, COPIES))
+        self.held = Data(noisy(np.tile(x, (COPIES, 1)), rng), np.tile(y, COPIES))
 
-    def batches(self, count: int) -> Iterator[Any]:
+    def batches(self, count: int) -> Iterator[Data]:
+        """The first `count` batches, the same at every call."""
         rng = np.random.default_rng((self.seed, 2))
-        epoch = 0
-        while True:
-            for x, y in self.task.batches(epoch):
-                if not count:
-                    return
-                count -= 1
-                yield type(self.task.train)(noisy(x, rng), y)
-            epoch += 1
+        per_epoch = self.task.updates_per_epoch
+        for epoch in range(-(-count // per_epoch)):
+            rest = count - epoch * per_epoch
+            for _, (x, y) in zip(range(rest), self.task.batches(epoch), strict=False):
+                yield Data(noisy(x, rng), y)
 
-    def loss_and_grads(self, batch: Any) -> tuple[float, dict[str, np.ndarray]]:
+    def loss_and_grads(self, batch: Data) -> tuple[float, dict[str, np.ndarray]]:
+        """Mean loss of a batch at `weights`, and its gradients."""
         return self.task.loss_and_grads(self.weights, batch)
 
     def held_out(self) -> tuple[float, float]:
-        scores = self.task.model.scores(self.weights, self.test)
+        """Mean loss and share of right answers on what is not trained on."""
+        scores = self.task.model.scores(self.weights, self.held)
         return scores["loss"], scores["accuracy"]
 
 
-class Torch(Job):
-    """A PyTorch module whose parameters are stepped through NumPy views."""
+class Torch:
+    """A PyTorch module; `weights` are NumPy views of its parameters."""
 
-    def __init__(self, module: Any) -> None:
+    held: list[Data]
+
+    def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.weights = {name: p.detach().numpy() for name, p in module.named_parameters()}
 
-    def loss_and_grads(self, batch: Any) -> tuple[float, dict[str, np.ndarray]]:
+    def loss_and_grads(self, batch: Data) -> tuple[float, dict[str, np.ndarray]]:
+        """Mean loss of a batch at `weights`, and its gradients."""
         self.module.zero_grad()
-        loss = self.loss(batch)[0]
+        loss, _ = self._loss(batch)
         loss.backward()
-        return loss.item(), {n: p.grad.numpy() for n, p in self.module.named_parameters()}
-
-    def loss(self, batch: Any) -> Any:
-        """Mean loss of a batch, and the share of right answers, with the way back to the weights."""
-        torch = import_module("torch")
-        x, y = batch
-        z = self.module(torch.from_numpy(x)).flatten(0, -2)
-        y = torch.from_numpy(y).flatten()
-        return torch.nn.functional.cross_entropy(z, y), (z.argmax(-1) == y).float().mean()
+        return loss.item(), {name: p.grad.numpy() for name, p in self.module.named_parameters()}
 
     def held_out(self) -> tuple[float, float]:
-        torch = import_module("torch")
+        """Mean loss and share of right answers on what is not trained on."""
         with torch.no_grad():
-            both = [[float(v) for v in self.loss(batch)] for batch in self.held]
-        return tuple(float(v) for v in np.mean(both, axis=0))
+            scores = [[float(v) for v in self._loss(batch)] for batch in self.held]
+        loss, accuracy = np.mean(scores, axis=0)
+        return float(loss), float(accuracy)
+
+    def _loss(self, batch: Data) -> tuple[torch.Tensor, torch.Tensor]:
+        answers = self.module(torch.from_numpy(batch.x)).flatten(0, -2)
+        right = torch.from_numpy(batch.y).flatten()
+        return f.cross_entropy(answers, right), (answers.argmax(-1) == right).float().mean()
 
 
 class Convolution(Torch):
-    """Two layers of 3 x 3 convolutions, each halved in size, on the same images: 6,000 weights."""
+    """Two layers of 3 x 3 convolutions on the same images; 6,090 weights."""
 
     def __init__(self, seed: int) -> None:
-        torch = import_module("torch")
-        nn = torch.nn
         torch.manual_seed(seed)
-        super().__init__(
-            nn.Sequential(
-                *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-                *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-                *(nn.Flatten(), nn.Linear(128, 10)),
-            )
-        )
+        layers = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        super().__init__(nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 10)))
         self.digits = Digits(seed)
-        x, y = self.digits.test
-        self.held = [(x.reshape(-1, 1, 8, 8), y)]
+        self.held = [self._images(self.digits.held)]
 
-    def batches(self, count: int) -> Iterator[Any]:
-        for x, y in self.digits.batches(count):
-            yield x.reshape(-1, 1, 8, 8), y
+    def batches(self, count: int) -> Iterator[Data]:
+        """The first `count` batches, the same at every call."""
+        return map(self._images, self.digits.batches(count))
 
-
-#: Characters that are read at once; texts in a batch; width, heads and layers.
-LENGTH, TEXTS, WIDTH, HEADS, LAYERS = 32, 16, 64, 4, 2
+    @staticmethod
+    def _images(rows: Data) -> Data:
+        return Data(rows.x.reshape(-1, 1, 8, 8), rows.y)
 
 
 class Transformer(Torch):
-    """Predicts the next character of Python's help texts."""
+    """Predicts the next character of Python's help texts; 114,000 weights."""
 
-    def __init__(self, seed: int) -> None:
-        torch = import_module("torch")
-        topics = import_module("pydoc_data.topics").topics
+    LENGTH, TEXTS = 32, 16  # characters that are read at once, such pieces in a batch
+
+    def __init__(self, seed: int, width: int = 64) -> None:
+        self.seed = seed
         text = "\n".join(topics[name] for name in sorted(topics))
         letters, numbers = np.unique(np.array(list(text)), return_inverse=True)
-        end = len(text) * 9 // 10
-        self.text, held = numbers[:end], numbers[end:]
-        rows = held[: len(held) // (LENGTH + 1) * (LENGTH + 1)].reshape(-1, LENGTH + 1)
-        self.held = [(part[:, :-1], part[:, 1:]) for part in np.array_split(rows, 8)]
-        self.seed = seed
+        end = len(numbers) * 9 // 10
+        self.text = numbers[:end]
+        pieces = (len(numbers) - end) // (self.LENGTH + 1)
+        held = numbers[end : end + pieces * (self.LENGTH + 1)].reshape(pieces, -1)
+        self.held = [Data(part[:, :-1], part[:, 1:]) for part in np.array_split(held, 8)]
         torch.manual_seed(seed)
-        super().__init__(_transformer(len(letters)))
+        super().__init__(Attention(len(letters), self.LENGTH, width))
 
-    def batches(self, count: int) -> Iterator[Any]:
+    def batches(self, count: int) -> Iterator[Data]:
+        """The first `count` batches, the same at every call."""
         rng = np.random.default_rng((self.seed, 2))
         for _ in range(count):
-            at = rng.integers(0, len(self.text) - LENGTH, TEXTS)[:, None] + np.arange(LENGTH)
-            yield self.text[at], self.text[at + 1]
+            starts = rng.integers(0, len(self.text) - self.LENGTH, self.TEXTS)
+            at = starts[:, None] + np.arange(self.LENGTH)
+            yield Data(self.text[at], self.text[at + 1])
 
 
-def _transformer(letters: int) -> Any:
-    """Layers of causal attention and a network of two layers, each after a normalisation."""
-    torch = import_module("torch")
-    nn, f = torch.nn, torch.nn.functional
+class Attention(nn.Module):
+    """A transformer of two layers that only look back."""
 
-    class Layer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+    def __init__(self, letters: int, length: int, width: int) -> None:
+        super().__init__()
+        self.letters = nn.Embedding(letters, width)
+        self.places = nn.Parameter(0.02 * torch.randn(length, width))
+        self.layers = nn.Sequential(Layer(width), Layer(width))
+        self.norm, self.answer = nn.LayerNorm(width), nn.Linear(width, letters)
 
-        def forward(self, x: Any) -> Any:
-            n, length, _ = x.shape
-            qkv = self.qkv(self.norm1(x)).view(n, length, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-            y = f.scaled_dot_product_attention(*qkv, is_causal=True)
-            x = x + self.out(y.transpose(1, 2).reshape(n, length, WIDTH))
-            return x + self.down(f.gelu(self.up(self.norm2(x))))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From (texts, places) to (texts, places, letters)."""
+        return self.answer(self.norm(self.layers(self.letters(x) + self.places)))
 
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.letters = nn.Embedding(letters, WIDTH)
-            self.places = nn.Parameter(0.02 * torch.randn(LENGTH, WIDTH))
-            self.layers = nn.Sequential(*[Layer() for _ in range(LAYERS)])
-            self.norm, self.answer = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, letters)
 
-        def forward(self, x: Any) -> Any:
-            return self.answer(self.norm(self.layers(self.letters(x) + self.places)))
+class Layer(nn.Module):
+    """Attention with four heads and a network of two layers, each after a normalisation."""
 
-    return Network()
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of the same shape."""
+        n, length, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(n, length, 3, 4, width // 4).permute(2, 0, 3, 1, 4)
+        y = f.scaled_dot_product_attention(*qkv, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(n, length, width))
+        return x + self.down(f.gelu(self.up(self.norm2(x))))
 
 
 class Task(NamedTuple):
-    """A network and how long it is trained, at what highest rate."""
+    """A network, how many updates it is trained for, and the highest rate."""
 
     name: str
-    job: Callable[[int], Job]
+    job: Callable[[int], Any]
     updates: int
-    quick: int
     lr: float
 
 
 TASKS = [
-    Task("digits network", Digits, 2000, 400, 3e-3),
-    Task("convolution", Convolution, 2000, 300, 3e-3),
-    Task("transformer", Transformer, 2000, 200, 3e-3),
+    Task("digits network", Digits, 2000, 3e-3),
+    Task("convolution", Convolution, 2000, 3e-3),
+    Task("transformer", Transformer, 2000, 3e-3),
 ]
 
 
@@ -272,44 +246,147 @@ class Result:
     loss: float
     held_out_loss: float
     held_out_accuracy: float
-    #: Mean share of the updates lost to rounding, in the last tenth.
+    #: Mean share of the updates that rounding ate, in the last tenth.
     lost: float
     losses: list[float] = field(repr=False)
 
 
-def train(task: Task, choice: Choice, seed: int, updates: int, **options: Any) -> Result:
-    """Train a task from `seed`; a cosine with a warm-up of a twentieth."""
+def train(task: Task, choice: Choice, seed: int, updates: int | None = None) -> Result:
+    """Train a task from `seed`, with a cosine after a warm-up of a twentieth."""
+    updates = task.updates if updates is None else updates
     job = task.job(seed)
     weights = job.weights
-    for w in weights.values() if choice.nudged else ():
-        w[...] = np.nextafter(w, np.float32(np.inf))
-    narrow = [np.dtype(getattr(import_module("ml_dtypes"), "bfloat16"))]
-    params = weights
-    if choice.params != "float32":
-        params = {name: w.astype(narrow[0]) for name, w in weights.items()}
+    if choice.nudged:
+        for w in weights.values():
+            w[...] = np.nextafter(w, np.float32(np.inf))
+    params = weights if choice.params == "float32" else narrow(weights)
     opt = lrcore.AdamW(
         params,
         lr=schedules.Cosine(task.lr, steps=updates, warmup=updates // 20),
         stats=True,
         seed=seed,
-        **{**choice.options, **options},
+        **choice.options,
     )
     losses, lost = [], []
-    last = updates - updates // 10
-    for t, batch in enumerate(job.batches(updates)):
-        _widen(weights, params)
+    for batch in job.batches(updates):
+        widen(params, weights)
         loss, grads = job.loss_and_grads(batch)
+        opt.step(grads if choice.grads == "float32" else narrow(grads))
         losses.append(loss)
-        if choice.grads != "float32":
-            grads = {name: g.astype(narrow[0]) for name, g in grads.items()}
-        opt.step(grads)
-        if t >= last:
-            lost.append(opt.stats.total.lost)
-    _widen(weights, params)
-    return Result(float(np.mean(losses[last:])), *job.held_out(), float(np.mean(lost)), losses)
+        lost.append(opt.stats.total.lost)
+    widen(params, weights)
+    last = slice(updates - updates // 10, None)
+    means = float(np.mean(losses[last])), float(np.mean(lost[last]))
+    return Result(means[0], *job.held_out(), means[1], losses)
 
 
-def _widen(weights: dict[str, np.ndarray], params: dict[str, np.ndarray]) -> None:
-    if weights is not params:
+def narrow(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return them in bfloat16."""
+    return {name: a.astype(ml_dtypes.bfloat16) for name, a in arrays.items()}
+
+
+def widen(params: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None:
+    """Copy parameters to the weights of the network, where these are not the same arrays."""
+    if params is not weights:
         for name, w in weights.items():
             w[...] = params[name]
+
+
+# ---------------------------------------------------------------------------------- report
+
+
+def measure(tasks: list[Task], seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Train everything; a row a task and choice, with a number a seed."""
+    rows: list[dict[str, Any]] = []
+    for task in tasks:
+        base: list[Result] = []
+        for choice in CHOICES:
+            start = perf_counter()
+            results = [train(task, choice, seed) for seed in seeds]
+            base = base or results
+            row = {
+                "task": task.name,
+                "choice": choice.name,
+                "loss": [r.loss for r in results],
+                "ratio": [r.loss / b.loss for r, b in zip(results, base, strict=True)],
+                "held_out_loss": [r.held_out_loss for r in results],
+                "held_out_ratio": [
+                    r.held_out_loss / b.held_out_loss for r, b in zip(results, base, strict=True)
+                ],
+                "held_out_accuracy": [r.held_out_accuracy for r in results],
+                "lost": [r.lost for r in results],
+            }
+            rows.append(row)
+            seconds = perf_counter() - start
+            print(f"{task.name}, {choice.name}: {seconds:.0f} s", file=sys.stderr)
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print tables: losses by float32's of the same seed, and what float32's are."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    choices = list(dict.fromkeys(row["choice"] for row in rows))
+    of = {(row["task"], row["choice"]): row for row in rows}
+
+    def table(head: list[str], cells: Callable[[str], list[str]], names: list[str]) -> None:
+        print("|", " | ".join(head), "|")
+        print("|---" * len(head) + "|")
+        for name in names:
+            print("|", " | ".join([name, *cells(name)]), "|")
+        print()
+
+    def ratios(key: str) -> Callable[[str], list[str]]:
+        return lambda choice: [_mean_and_each(of[task, choice][key]) for task in tasks]
+
+    for key, title in (("ratio", "training"), ("held_out_ratio", "held-out")):
+        head = [f"{title} loss / float32's: mean (each seed)", *tasks]
+        table(head, ratios(key), choices[1:])
+
+    def plain(task: str) -> list[str]:
+        row = of[task, choices[0]]
+        spread = np.ptp(row["loss"]) / np.mean(row["loss"])
+        keys = ("loss", "held_out_loss", "held_out_accuracy")
+        return [*(_mean_and_each(row[key]) for key in keys), f"{100 * spread:.1f} %"]
+
+    head = ["float32", "training loss", "held-out loss", "held-out accuracy"]
+    table([*head, "training loss, largest less smallest seed"], plain, tasks)
+
+    def lost(choice: str) -> list[str]:
+        return [f"{100 * np.mean(of[task, choice]['lost']):.0f} %" for task in tasks]
+
+    table(["share of updates lost to rounding, last tenth", *tasks], lost, choices)
+
+    for row in rows:
+        if row["choice"].startswith("state "):
+            off = float(np.mean(row["ratio"])) - 1
+            verdict = "within" if abs(off) <= 0.01 else "NOT within"
+            print(f"{row['task']}, {row['choice']}: {verdict} 1 % of float32 ({100 * off:+.2f} %)")
+
+
+def _mean_and_each(values: list[float]) -> str:
+    return f"{np.mean(values):.4f} ({' '.join(f'{v:.4f}' for v in values)})"
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--task", choices=[task.name for task in TASKS], help="only this one")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many (%(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    tasks = [task for task in TASKS if args.task in (None, task.name)]
+    start = perf_counter()
+    rows = measure(tasks, tuple(range(args.seeds)))
+    versions = {"lrcore": lrcore.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    versions |= {"ml_dtypes": ml_dtypes.__version__, "python": platform.python_version()}
+    if args.json:
+        print(json.dumps({"rows": rows, "versions": versions}, indent=1))
+        return
+    show(rows)
+    print("\n" + ", ".join(f"{name} {version}" for name, version in versions.items()), end="")
+    print(f"; {(perf_counter() - start) / 60:.0f} minutes")
+
+
+if __name__ == "__main__":
+    main()

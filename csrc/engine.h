@@ -70,7 +70,7 @@ typedef struct lrc_engine {
     void (*accumulate)(const lrc_tensor *x, lrc_chunk k);
     void (*zero)(const lrc_tensor *x, lrc_chunk k);
     /* agc's factors for `n` units from the first on. */
-    void (*units)(const lrc_tensor *x, int64_t first, int64_t n, double scale, double most,
+    void (*units)(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                   double least_norm, void *factors);
     /* The memory traffic of update, or of measure, with additions only. */
     void (*roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write);

@@ -83,8 +83,9 @@ enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_DIMS = 64 };
 typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_INSIDE } lrc_decay;
 
 /* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
- * exists only where a hyper-parameter is not zero ("vmax:amsgrad") or what it starts at
- * ("s=initial_accumulator_value"; otherwise zero). */
+ * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it starts at
+ * ("s=initial_accumulator_value"; otherwise zero), that it is never negative ("v+") or that it must
+ * not be kept in 8 bits ("vmax!"). */
 typedef struct {
     const char *name, *states, *hypers, *notes;
     int decay; /* lrc_decay: what the pipeline does with weight_decay */

@@ -59,6 +59,20 @@ static size_t block_size(int64_t at, int64_t end)
 
 static int g_dtype(const lrc_tensor *x) { return x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype; }
 
+static void zero_run(size_t width, int64_t n, char *g, int64_t stride)
+{
+    const uint64_t nothing = 0;
+    if (width == 4)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(g + i * stride, &nothing, 4);
+    else if (width == 8)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(g + i * stride, &nothing, 8);
+    else
+        for (int64_t i = 0; i < n; i++)
+            memcpy(g + i * stride, &nothing, 2);
+}
+
 /* Elements at .. at + n - 1, in C order, of a gradient of any shape and strides: read into out, or
  * set to zero where out is NULL. */
 static void strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
@@ -79,8 +93,7 @@ static void strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
             NAME(gather)(dtype, (size_t)run, g, x->g_stride[last], out);
             out += run;
         } else
-            for (int64_t i = 0; i < run; i++)
-                memset(g + i * x->g_stride[last], 0, (size_t)NAME(width)[dtype]);
+            zero_run((size_t)NAME(width)[dtype], run, g, x->g_stride[last]);
         n -= run;
         index[last] = 0;
         for (int d = last - 1; d >= 0 && ++index[d] == x->g_shape[d]; d--)
@@ -242,7 +255,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
 {
     const lrc_tensor *x = a->x;
     _Alignas(64) lrc_draws d;
-    int stochastic = a->c->rounding == LRC_STOCHASTIC, draw = LRC_MAX_STATES;
+    int stochastic = a->c->rounding == LRC_STOCHASTIC, draw = LRC_DRAW_P;
     d.made = -1;
     for (int j = 0; j < a->states; j++) {
         if (!(a->decoded >> j & 1))
@@ -478,35 +491,71 @@ static double unit_factor(double pp, double gg, double scale, double clip, doubl
     return g < most ? 1 : most / (g > 1e-6 ? g : 1e-6);
 }
 
+/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
+static double few(size_t n, const real *a)
+{
+    double lane[LRC_LANES];
+    size_t half = 1;
+    while (2 * half < n)
+        half *= 2;
+    for (size_t i = 0; i < 2 * half; i++)
+        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
+    for (; half; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static double many(size_t n, const real *a, lrc_lanes *lanes)
+{
+    NAME(sum)(n, a, a, lanes);
+    return NAME(total)(lanes);
+}
+
+/* As many rows at a time as a block holds; of a longer row, a block at a time. */
 static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                       double least_norm, real *factors)
 {
     real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
     int64_t size = x->n / (x->units > 1 ? x->units : 1);
-    for (int64_t u = first; u < first + n; u++) {
+    int64_t rows = size && size < LRC_LANES ? LRC_BLOCK / size : 1;
+    for (int64_t u = first, end = first + n, m; u < end; u += m) {
         lrc_lanes g = {0}, p = {0};
-        for (int64_t at = u * size, end = at + size; at < end; at += LRC_BLOCK) {
-            size_t m = block_size(at, end);
-            const real *gs = load(x, at, m, g_buf), *ps = open_p(x, at, m, p_buf);
-            NAME(sum)(m, gs, gs, &g);
-            NAME(sum)(m, ps, ps, &p);
+        double gg = 0, pp = 0;
+        m = rows < end - u ? rows : end - u;
+        for (int64_t at = u * size, stop = (u + m) * size; at < stop; at += LRC_BLOCK) {
+            size_t k = block_size(at, stop);
+            const real *gs = load(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
+            for (int64_t i = 0; size < LRC_LANES && i < m; i++)
+                factors[u + i] =
+                    (real)unit_factor(few((size_t)size, ps + i * size),
+                                      few((size_t)size, gs + i * size), scale, clip, least_norm);
+            if (size >= LRC_LANES) {
+                gg = many(k, gs, &g);
+                pp = many(k, ps, &p);
+            }
         }
-        factors[u] = (real)unit_factor(NAME(total)(&p), NAME(total)(&g), scale, clip, least_norm);
+        if (size >= LRC_LANES || size == 0)
+            factors[u] = (real)unit_factor(pp, gg, scale, clip, least_norm);
     }
 }
 
-/* At most a block of columns. */
+/* At most a block of columns: all of them, as many rows at a time as a block holds; or some. */
 static void unit_columns(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                          double least_norm, real *factors)
 {
     real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
     double gg[LRC_BLOCK] = {0}, pp[LRC_BLOCK] = {0};
-    for (int64_t at = first; at < x->n; at += x->units) {
-        const real *g = load(x, at, (size_t)n, g_buf), *p = open_p(x, at, (size_t)n, p_buf);
-        for (int64_t i = 0; i < n; i++) {
-            gg[i] += (double)g[i] * (double)g[i];
-            pp[i] += (double)p[i] * (double)p[i];
-        }
+    int64_t rows = n == x->units ? LRC_BLOCK / n : 1, step = rows * x->units;
+    for (int64_t at = first; at < x->n; at += step) {
+        int64_t left = (x->n - at + x->units - 1) / x->units, m = rows < left ? rows : left;
+        const real *g = load(x, at, (size_t)(m * n), g_buf),
+                   *p = open_p(x, at, (size_t)(m * n), p_buf);
+        for (int64_t r = 0; r < m; r++)
+            for (int64_t i = 0; i < n; i++) {
+                gg[i] += (double)g[r * n + i] * (double)g[r * n + i];
+                pp[i] += (double)p[r * n + i] * (double)p[r * n + i];
+            }
     }
     for (int64_t i = 0; i < n; i++)
         factors[first + i] = (real)unit_factor(pp[i], gg[i], scale, clip, least_norm);

@@ -12,7 +12,10 @@ typedef struct {
     int dtype, positive;
 } lrc_array;
 
-/* Random bits for one block: those of draw d are half d % 2 of words for d / 2. */
+/* Random bits for one block: those of draw d are half d % 2 of words for d / 2. State j has draw j;
+ * that of the parameter is part of the promise of bits, whatever LRC_MAX_STATES may become. */
+enum { LRC_DRAW_P = 6 };
+
 typedef struct {
     uint32_t word[LRC_BLOCK];
     int made; /* which word is there; -1: none */

@@ -213,6 +213,7 @@ def floats_of_all_kinds():
         column = bits[:, 20 + cut]
         column &= -1 << cut
         column += (1 << (cut - 1)) + rng.integers(-1, 2, column.size)
+    bits[-1] = 0x7F800000 + rng.choice([0, 1, 0x7FFF, 0x8000, 0x400000, 0x7F8000, 0x7FFFFF], 128)
     bits |= rng.integers(0, 2, bits.shape) << 31
     return bits.astype(np.uint32).view(np.float32).ravel()
 

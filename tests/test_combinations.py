@@ -17,7 +17,7 @@ from support import missing
 
 import lrcore
 from lrcore import _verify
-from lrcore._cases import rules
+from lrcore._cases import SWITCHED, rules
 from lrcore._combinations import FLOATS, LAYOUTS, MASTERS, Combination, Group
 from lrcore._slots import TRACED_WHOLE
 from lrcore.options import LossScaler
@@ -221,6 +221,68 @@ def test_a_rate_of_zero_changes_no_parameter(seed):
         np.testing.assert_array_equal(p.astype(np.float64), old, err_msg=str(case))
     stats = run.opt.stats.total
     assert stats.step_norm == 0 or np.isnan(stats.step_norm)
+
+
+@pytest.mark.parametrize("seed", range(6000, 6028))
+def test_options_may_be_assigned_after_an_optimizer_is_made(seed):
+    case = _verify.drawn(seed)
+    fixed = {"state_dtype", "master", *SWITCHED}
+    bare = replace(
+        case,
+        groups=tuple(
+            replace(
+                g, options={k: v for k, v in g.options.items() if k in fixed or k == "clip_norm"}
+            )
+            for g in case.groups
+        ),
+    )
+    run = _verify.Run(bare)
+    for group, assigned in zip(case.groups, run.opt.param_groups, strict=True):
+        assigned.update({k: v for k, v in group.options.items() if k not in fixed})
+    assert not _verify.difference(run.finish(), _verify.Run(case).finish()), str(case)
+
+
+@pytest.mark.parametrize("seed", range(7000, 7028))
+def test_the_memory_limit_is_measured_without_changing_a_number(seed):
+    case = changed(_verify.drawn(seed))
+    run = _verify.Run(case)
+    run.step(0)
+    grads, memory = case.gradients(1)
+    rows = [*run.params, *memory, *(a for own in run.opt.state.values() for a in own.values())]
+    before = [a.copy() for a in rows]
+    age = run.opt.t
+    run.opt._plan.roofline(case.given(grads))
+    assert run.opt.t == age
+    for a, old in zip(rows, before, strict=True):
+        np.testing.assert_array_equal(a, old, err_msg=str(case))
+
+
+@pytest.mark.parametrize("rule", [lrcore.SGD, lrcore.AdamW])
+@pytest.mark.parametrize("agreeing", [0, 1, 4, 6, 30, 2500])
+def test_cautious_steps_where_few_agree(rule, agreeing):
+    """Steps are longer by the inverse of the share, at most a thousand times."""
+    options = {"momentum": 0.9} if rule is lrcore.SGD else {"weight_decay": 0.5}
+    along, against = np.ones(5000, np.float32), np.full(5000, -0.01, np.float32)
+    against[:agreeing] = 0.01
+
+    def train(backend, cautious):
+        p = np.linspace(-1, 1, 5000, dtype=np.float32)
+        opt = rule(p, lr=1e-3, backend=backend, **options)
+        opt.step(along)
+        opt.param_groups[0]["cautious"] = cautious
+        before = p.copy()
+        opt.step(against)
+        return p, before * np.float32(1 - 1e-3 * options.get("weight_decay", 0.0))
+
+    expected, _ = train("numpy", True)
+    for isa in lrcore.isas():
+        lrcore.set_isa(isa)
+        p, base = train("c", True)
+        np.testing.assert_array_equal(p, expected)
+    plain = train("c", False)[0] - base
+    longer = 5000 / max(agreeing, 5)
+    np.testing.assert_allclose((p - base)[:agreeing], plain[:agreeing] * longer, rtol=2e-2)
+    np.testing.assert_allclose(p[agreeing:], base[agreeing:], rtol=1e-6)
 
 
 def bytes_of(run):

@@ -15,6 +15,7 @@ from support import INCLUDE, LINK, STRICT, compile_c, missing, require, run
 
 import lrcore
 from lrcore import _cases, _verify, schedules
+from lrcore.reference.storage import random16
 
 SOURCES = Path(__file__).parent / "c"
 
@@ -152,6 +153,21 @@ def test_cython_module_returns_the_bits_of_the_classes(tmp_path):
 def test_host_with_threads_of_its_own(tmp_path):
     """More threads than cores, and lrc_set_parallel_for with threads that round upwards."""
     run(compile_c(SOURCES / "host.c", tmp_path / "host"))
+
+
+def test_random_words_of_elements_beyond_32_bits(tmp_path):
+    starts = (0, 2**32 - 1024, 2**32, 5 * 2**32 + 7168)
+    draws = [
+        [random16(0xFEDCBA9876543210, 77, 5, 1024, draw, start) for start in starts]
+        for draw in (6, 7)
+    ]
+    low, high = (np.concatenate(rows).astype(np.uint32) for rows in draws)
+    for isa in lrcore.isas():
+        for real in ("f32", "f64"):
+            flag = f"-DDRAW=lrc_draw_{real}_{isa}"
+            program = compile_c(SOURCES / "words.c", tmp_path / "words", flag)
+            words = np.array(run(program).stdout.split(), np.uint32)
+            np.testing.assert_array_equal(words, high << 16 | low)
 
 
 CPP = """

@@ -58,10 +58,31 @@ def test_notes_name_states_and_hyper_parameters():
             assert (hyper in hypers) if sign in ":=" else not hyper, f"{rule}: {note}"
 
 
-def test_the_reference_and_the_kernels_cut_alike():
-    from lrcore.reference import step
+SOURCES = Path(__file__).parents[1] / "csrc"
 
-    header = (Path(__file__).parents[1] / "csrc" / "engine.h").read_text()
-    assert f"LRC_CHUNK = {step.CHUNK}," in header
-    assert f"LRC_LANES = {step.LANES}," in header
-    assert _core.BLOCK % step.LANES == 0
+
+def test_the_reference_and_the_kernels_cut_alike():
+    from lrcore import _slots
+    from lrcore.reference import reduce, storage
+
+    header = (SOURCES / "engine.h").read_text()
+    assert f"LRC_CHUNK = {reduce.CHUNK}," in header
+    assert f"LRC_LANES = {reduce.LANES}," in header
+    assert f"LRC_STRIP = {reduce.STRIP}," in header
+    assert _core.BLOCK % reduce.LANES == 0
+    assert f"LRC_Q8_BLOCK = {storage.BLOCK} " in (SOURCES / "lrcore.h").read_text()
+    assert storage.BLOCK == _slots.BLOCK_8BIT
+    assert reduce.CHUNK == _slots.CHUNK
+
+
+def test_a_row_of_statistics_has_the_columns_of_the_struct():
+    from lrcore import _layout, _stats
+    from lrcore.reference import stats
+
+    text = (SOURCES / "lrcore.h").read_text()
+    fields = text[: text.index("} lrc_stats;")].rpartition("typedef struct {")[2]
+    fields = re.sub(r"/\*.*?\*/", "", fields, flags=re.DOTALL)
+    names = [x for line in re.findall(r"double ([^;]+);", fields) for x in line.split(", ")]
+    assert _layout.ROW == stats.COLUMNS == len(names)
+    for i, name in enumerate(names):
+        assert getattr(stats, name.upper()) == getattr(_stats, name.upper()) == i

@@ -196,10 +196,10 @@ def moved(a: Array, i: int) -> Array:
 
 
 def arrays_of(params: list[Array], opt: Optimizer) -> Results:
-    """Parameters and slots as rows in the order of memory."""
+    """Parameters and slots, but sums, which a step uses up, as rows in the order of memory."""
     out = {f"p[{p.size}]": p.ravel(order="K") for p in params}
     for path, arrays in opt.state.items():
-        out.update(
-            {f"{name}[{a.size}] of {path}": a.ravel(order="K") for name, a in arrays.items()}
-        )
+        for name, a in arrays.items():
+            if name != "sum":
+                out[f"{name}[{a.size}] of {path}"] = a.ravel(order="K")
     return out

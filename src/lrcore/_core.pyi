@@ -9,6 +9,9 @@ from ._domain import Interval
 
 NONFINITE: tuple[str, str, str]
 BLOCK: int
+CHUNK: int
+Q8_BLOCK: int
+STATS: tuple[str, ...]
 
 class NonFiniteError(FloatingPointError): ...
 

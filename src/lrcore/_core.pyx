@@ -31,6 +31,7 @@ cdef extern from *:
 cdef extern from "engine.h":
     enum:
         LRC_BLOCK
+        LRC_CHUNK
     uint64_t lrc_fenv_set()
     void lrc_fenv_restore(uint64_t before)
 
@@ -39,6 +40,14 @@ cdef extern from "engine.h":
 NONFINITE = ("raise", "skip", "ignore")
 #: Where the pipeline cuts; tests put sizes around it.
 BLOCK = LRC_BLOCK
+CHUNK = LRC_CHUNK
+#: 8-bit state: elements that share a scale.
+Q8_BLOCK = LRC_Q8_BLOCK
+#: The columns of lrc_stats.
+STATS = ("grad2", "param2", "step2", "dot", "dot_grad2", "trace2", "nonfinite", "lost", "clip",
+         "divisor")
+if sizeof(lrc_stats) != 8 * len(STATS):
+    raise ImportError("STATS of _core.pyx must name the fields of lrc_stats")
 
 
 # ------------------------------------------------------------------------- tables
@@ -185,6 +194,20 @@ cdef span _span(cnp.ndarray a):
 cdef int bfloat16 = -1
 
 
+cdef bint _may_fold(cnp.ndarray a):
+    """Whether two elements of an array may be the same memory, as where it was broadcast."""
+    cdef Py_ssize_t reach = cnp.PyArray_ITEMSIZE(a)
+    if cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a):
+        return False
+    both = zip((<object>a).strides, (<object>a).shape)
+    axes = sorted((abs(stride), n) for stride, n in both if n > 1)
+    for stride, n in axes:
+        if stride < reach:
+            return True
+        reach += (n - 1) * stride
+    return False
+
+
 cdef inline int _dtype(cnp.ndarray a) except -2:
     cdef int number = cnp.PyArray_TYPE(a)
     if number == cnp.NPY_FLOAT:
@@ -240,6 +263,7 @@ cdef class Plan:
     cdef list stores, labels, held, given
     cdef dict curves
     cdef bint busy, zeroing
+    cdef uint64_t apart  # where the gradients were when they were last found to be apart
 
     def __cinit__(self, int rule, list stores, list labels, tree, Py_ssize_t n_groups):
         cdef Py_ssize_t i, dims = 0
@@ -454,6 +478,7 @@ cdef class Plan:
         x.g = NULL
         if grad is None:
             return 0
+        given = grad
         if not cnp.PyArray_Check(grad):
             grad = self._as_array(i, grad)
         g = grad
@@ -469,9 +494,11 @@ cdef class Plan:
             if cnp.PyArray_DIM(g, d) != cnp.PyArray_DIM(p, d):
                 self._wrong_shape(i, g)
         if self.zeroing:
-            self._check_zeroed(i, g)
+            self._check_zeroed(i, given, g)
         if not cnp.PyArray_ISALIGNED(g) or cnp.PyArray_ISBYTESWAPPED(g):
             g = np.array(g, g.dtype.newbyteorder("="))
+        elif self.zeroing and _may_fold(g):
+            g = g.copy()
         s = _span(g)
         if s.low != self.seen[i].low or s.high != self.seen[i].high:
             if not self._is_written(s):
@@ -492,8 +519,11 @@ cdef class Plan:
         self.held.append(g)
         return 0
 
-    cdef int _check_zeroed(self, Py_ssize_t i, cnp.ndarray g) except -1:
+    cdef int _check_zeroed(self, Py_ssize_t i, grad, cnp.ndarray g) except -1:
         """A gradient that the step is to set to zero."""
+        if grad is not g and not (hasattr(grad, "__array__") and np.may_share_memory(grad, g)):
+            raise TypeError(f"grads{self.labels[i]}: must be an array, since zero_grads sets it to "
+                            f"zero, got {type(grad).__name__}")
         if not cnp.PyArray_ISWRITEABLE(g):
             raise ValueError(f"grads{self.labels[i]}: must be writable, since zero_grads sets it "
                              "to zero, got a read-only array")
@@ -504,6 +534,7 @@ cdef class Plan:
         """Gradients that are set to zero must not be read through another afterwards."""
         cdef Py_ssize_t i, m = len(self.given)
         cdef span *spans
+        cdef uint64_t places = m
         cdef bint apart = True
         if m < 2:
             return 0
@@ -512,19 +543,26 @@ cdef class Plan:
             raise MemoryError
         for i in range(m):
             spans[i] = _span((<list>self.given)[i][1])
-        qsort(spans, m, sizeof(span), _by_low)
-        for i in range(1, m):
-            apart = apart and spans[i].low >= spans[i - 1].high
+            places = (places ^ spans[i].low) * 0x9e3779b97f4a7c15u
+            places = (places ^ spans[i].high) * 0x9e3779b97f4a7c15u
+        if places != self.apart:
+            qsort(spans, m, sizeof(span), _by_low)
+            for i in range(1, m):
+                apart = apart and spans[i].low >= spans[i - 1].high
         PyMem_Free(spans)
-        if apart:
-            return 0
-        for i in range(1, m):
+        if not apart:
+            self._check_interleaved()
+        self.apart = places
+        return 0
+
+    def _check_interleaved(self):
+        """Whether gradients that lie between each other, as columns do, share an element."""
+        for i in range(1, len(self.given)):
             for j in range(i):
                 if np.shares_memory(self.given[i][1], self.given[j][1]):
                     a, b = self.labels[self.given[i][0]], self.labels[self.given[j][0]]
                     raise ValueError(f"grads{a}: must share no memory with grads{b}, since "
                                      "zero_grads sets both to zero")
-        return 0
 
     def zero(self):
         """Set the gradients last given to zero, in whatever form they came."""
@@ -723,7 +761,12 @@ cdef class Plan:
 
     @property
     def grad_norm(self):
+        """Of the last step made, over the groups that are not clipped alone."""
         return self.plan.grad_norm
+
+    @grad_norm.setter
+    def grad_norm(self, double norm):
+        self.plan.grad_norm = norm
 
 
 @cython.final

@@ -24,7 +24,7 @@ __all__ = ["SIZES", "Case", "Combination", "Run", "cases", "compare", "differenc
 Array: TypeAlias = NDArray[Any]
 
 #: Drawn cases in a run, and in a quick one: each rule has its share.
-DRAWN, QUICK = 350, 14
+DRAWN, QUICK = 210, 14
 
 
 def reference(case: Case | Combination) -> Results:
