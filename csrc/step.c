@@ -251,6 +251,8 @@ static const uint32_t *bits(const passage *a, int64_t tensor, int draw, int want
     return d->word;
 }
 
+/* What is never negative is rounded stochastically in any case: second moments move by far less than
+ * a narrow format's last place, and would stall. */
 static void store(const passage *a, int64_t tensor, const block *b)
 {
     const lrc_tensor *x = a->x;
@@ -261,7 +263,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
         if (!(a->decoded >> j & 1))
             continue;
         const lrc_array s = state(a, j);
-        int wanted = s.dtype != LRC_F32 && (stochastic || (s.dtype == LRC_Q8 && s.positive));
+        int wanted = s.dtype != LRC_F32 && (stochastic || s.positive);
         NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
     }
     if (a->p)

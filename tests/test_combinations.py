@@ -67,49 +67,75 @@ def test_bfloat16_is_among_the_formats():
 def traits(case, group):
     """What is switched on for a group of a combination."""
     o, whole = group.options, case.options
-    yield "parameters", group.dtype, o["master"]
+    yield "parameters", group.dtype
     yield "gradients", group.gradients
     yield "layout", group.layout
-    yield "order", group.order, group.matrices
-    yield "state", o["state_dtype"], o["rounding"]
+    yield "state", o["state_dtype"]
+    yield "rounding", o["rounding"]
+    yield "master", o["master"]
     yield "numbers", case.kind
-    yield "nonfinite", whole["nonfinite"], case.poisoned >= 0
-    yield "gaps", case.gaps
-    yield "groups", len(case.groups)
-    yield "loss scaler", isinstance(whole.get("loss_scale"), LossScaler)
+    yield "nonfinite", whole["nonfinite"]
     yield from (("micro", n) for n in set(case.micro))
     yield from (("group", name) for name in o)
     yield from (("whole", name) for name in whole)
 
 
-def wanted():
-    floats = FLOATS if _verify.has_bfloat16() else FLOATS[:-1]
-    yield from (("parameters", x, m) for x in floats for m in {None, *MASTERS.get(x, ())})
-    yield from (("gradients", x) for x in floats)
-    yield from (("layout", x) for x in LAYOUTS)
-    yield from (("order", *x) for x in product("CF", (False, True)))
-    states = (None, "float32", "int8", *["bfloat16"] * _verify.has_bfloat16())
-    yield from (("state", *x) for x in product(states, ("nearest", "stochastic")))
-    yield from (("numbers", x) for x in ("tame", "odd", "wild"))
-    yield from (("nonfinite", *x) for x in product(("raise", "skip"), (False, True)))
-    yield "nonfinite", "ignore", False
-    yield from (("gaps", x) for x in (False, True))
-    yield from (("groups", x) for x in (1, 2, 3))
-    yield from (("loss scaler", x) for x in (False, True))
-    yield from (("micro", x) for x in range(4))
+def pairs(case, group):
+    """Traits that matter together."""
+    o, whole = group.options, case.options
+    yield "parameters", group.dtype, o["master"]
+    yield "state", o["state_dtype"], o["rounding"]
+    yield "order", group.order, group.matrices
+    yield "nonfinite", whole["nonfinite"], case.poisoned >= 0
+    yield "skip", whole["nonfinite"], isinstance(whole.get("loss_scale"), LossScaler)
+    yield "zero", "zero_grads" in whole, group.layout, max(case.micro) > 0
+    yield "agc", "agc" in o and o["agc"].axis, group.order, group.matrices
+    yield "groups", len(case.groups), case.gaps
+
+
+def here(*names):
+    return [name for name in names if name != "bfloat16" or _verify.has_bfloat16()]
+
+
+def wanted_traits():
+    floats = here(*FLOATS)
+    yield from product(["parameters", "gradients"], floats)
+    yield from product(["layout"], LAYOUTS)
+    yield from product(["state"], here(None, "float32", "bfloat16", "int8"))
+    yield from product(["rounding"], ["nearest", "stochastic"])
+    yield from product(["master"], [None, "float32", *["split"] * _verify.has_bfloat16()])
+    yield from product(["numbers"], ["tame", "odd", "wild"])
+    yield from product(["nonfinite"], ["raise", "skip", "ignore"])
+    yield from product(["micro"], range(4))
     of_groups = "maximize clip_value clip_norm agc cautious grams weight_decay"
-    yield from (("group", x) for x in of_groups.split())
+    yield from product(["group"], of_groups.split())
     of_all = "clip_norm ema swa lookahead zero_grads loss_scale stats decay_mask lr_scale"
-    yield from (("whole", x) for x in of_all.split())
+    yield from product(["whole"], of_all.split())
+
+
+def wanted_pairs():
+    both = (False, True)
+    for x in here(*FLOATS):
+        yield from product(["parameters"], [x], [None, *MASTERS.get(x, ())])
+    states = here(None, "float32", "float64", "bfloat16", "int8")
+    yield from product(["state"], states, ["nearest", "stochastic"])
+    yield from product(["order"], "CF", both)
+    yield from product(["nonfinite"], ["raise", "skip"], both)
+    yield from product(["skip"], ["skip"], both)
+    yield from product(["zero"], both, LAYOUTS, both)
+    yield from product(["agc"], [-1, 0], "CF", both)
+    yield from product(["groups"], [1, 2, 3], both)
 
 
 def test_every_rule_meets_every_stage_and_format():
-    met = Counter()
+    met, together = Counter(), Counter()
     for case in map(_verify.drawn, DEFAULT):
         for group in case.groups:
-            met.update((case.rule.rule, trait) for trait in set(traits(case, group)))
-    lacking = [x for x in product([r.rule for r in rules()], wanted()) if not met[x]]
-    assert lacking == []
+            met.update((case.rule.rule, *trait) for trait in traits(case, group))
+            together.update(pairs(case, group))
+    rows = product([r.rule for r in rules()], wanted_traits())
+    assert [(rule, *trait) for rule, trait in rows if not met[(rule, *trait)]] == []
+    assert [pair for pair in wanted_pairs() if not together[pair]] == []
 
 
 def test_formats_meet_each_other():
@@ -118,9 +144,8 @@ def test_formats_meet_each_other():
         for case in map(_verify.drawn, [*DEFAULT, *FURTHER[:500]])
         for group in case.groups
     }
-    floats = FLOATS if _verify.has_bfloat16() else FLOATS[:-1]
-    states = (None, "float32", "int8", *["bfloat16"] * _verify.has_bfloat16())
-    assert set(product(floats, floats, states)) <= met
+    states = here(None, "float32", "bfloat16", "int8")
+    assert set(product(here(*FLOATS), here(*FLOATS), states)) <= met
 
 
 def rich_case():
@@ -358,6 +383,10 @@ def test_random_bits_are_those_of_seed_update_tensor_and_element(rule, state):
         opt.step(np.ones(start.size, np.float32))
         moved.append(still.tobytes())
     assert moved[0] != moved[1]
+
+    alike = [start[:64].copy() for _ in range(300)]
+    lrcore.SGD(alike, lr=1e-4, rounding="stochastic").step([np.ones(64)] * len(alike))
+    assert len({p.tobytes() for p in alike}) == len(alike)
 
 
 @pytest.mark.parametrize("every", [1, 2])

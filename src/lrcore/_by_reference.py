@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from ._hyper import DOMAINS, POSITIVE, RULES, check_value, slots
+from ._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, check_value, slots
 from ._layout import averages_of, selected
 from ._schedule import Schedule
 from .reference import step as reference
@@ -30,7 +30,7 @@ def step(opt: Optimizer, grads: Any) -> bool:
         arrays = plan.collect(grads)
     groups = [_group(opt, values) for values in layout.groups]
     options = reference.Options(
-        clip_norm=_number(opt, "clip_norm", whole.clip_norm or 0.0, POSITIVE),
+        clip_norm=_number(opt, "clip_norm", whole.clip_norm or 0.0, CLIP_NORM),
         nonfinite=whole.nonfinite,
         divisor=plan.loss_scale * max(micro, 1),
         seed=whole.seed,
@@ -78,7 +78,7 @@ def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
         h=h,
         maximize=values["maximize"],
         clip_value=_number(opt, "clip_value", values["clip_value"] or 0.0, POSITIVE),
-        clip_norm=_number(opt, "clip_norm", values["clip_norm"] or 0.0, POSITIVE),
+        clip_norm=_number(opt, "clip_norm", values["clip_norm"] or 0.0, CLIP_NORM),
         agc=0.0 if agc is None else agc.clip,
         agc_eps=0.0 if agc is None else agc.eps,
         select=selected(values),

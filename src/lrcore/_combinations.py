@@ -419,7 +419,7 @@ def _draw_group(dice: _Dice, rule: type[Optimizer], dtype: str) -> Group:
     options = {
         "lr": one(0.1, 0.1, 1e-3, 1e-5, schedules.Cosine(0.1, steps=4, warmup=2)),
         **{name: SWITCHED[name] for name in one(*variants(rule))},
-        "state_dtype": one(None, None, real, "bfloat16", "bfloat16", "int8", "int8"),
+        "state_dtype": one(None, None, "float32", real, "bfloat16", "bfloat16", "int8", "int8"),
         "rounding": one("nearest", "stochastic"),
         "master": one(None, *MASTERS.get(dtype, ())),
         **some(0.3, maximize=True),

@@ -102,6 +102,8 @@ class Interval:
             if math.isinf(self.low):
                 return "an integer"
             return f"an integer {'>=' if self.closed_low else '>'} {low}"
+        if self.integer and self.closed_low and self.closed_high and self.high - self.low == 1:
+            return f"{low} or {high}"
         left, right = "(["[self.closed_low], ")]"[self.closed_high]
         return f"{'an integer ' if self.integer else ''}in {left}{low}, {high}{right}"
 
@@ -119,6 +121,6 @@ class Interval:
 
 
 def _text(end: float) -> str:
-    if end == 2**53:  # the last of the integers that float64 holds without a gap
-        return "2**53"
+    if end in (2**53, 2**64):  # up to which float64 has no gap, and what 64 bits do not hold
+        return f"2**{int(end).bit_length() - 1}"
     return str(int(end)) if end == end // 1 and abs(end) < 1e15 else repr(end)

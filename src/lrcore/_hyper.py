@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -10,13 +10,14 @@ from . import _core
 from ._domain import Interval
 from ._schedule import Schedule
 
-__all__ = ["DOMAINS", "RULES", "Number", "check", "check_value", "curve", "slots"]
+__all__ = ["DOMAINS", "RULES", "STATES", "Number", "State", "check", "check_value", "curve", "slots"]
 
 Number: TypeAlias = "float | Schedule"
 
 INF = float("inf")
 POSITIVE = Interval(0, INF, closed_low=False, closed_high=False)
 NONNEGATIVE = Interval(0, INF, closed_high=False)
+CLIP_NORM = Interval(0, INF, closed_low=False)  # infinity: the norm is only measured
 ANY = Interval(-INF, INF, closed_low=False, closed_high=False)
 UNIT = Interval(0, 1, closed_high=False)
 COUNT = Interval(0, 2**53, integer=True)
@@ -41,6 +42,31 @@ DOMAINS: dict[str, Interval | None] = {
 
 #: The rows of rules.def.
 RULES = _core.rules()
+
+
+class State(NamedTuple):
+    """What a row of rules.def and its notes say of one of its arrays."""
+
+    name: str
+    #: The hyper-parameter that switches it on, and the one at whose value it starts.
+    switch: str | None
+    start: str | None
+    #: Whether it is never negative, and whether 8 bits are too few for it.
+    unsigned: bool
+    exact: bool
+
+
+def _states(names: tuple[str, ...], notes: tuple[str, ...]) -> tuple[State, ...]:
+    def hyper(start: str) -> str | None:
+        return next((note[len(start) :] for note in notes if note.startswith(start)), None)
+
+    return tuple(
+        State(x, hyper(f"{x}:"), hyper(f"{x}="), f"{x}+" in notes, f"{x}!" in notes) for x in names
+    )
+
+
+#: The arrays of each rule, in the order of its row.
+STATES = {rule: _states(row[1], row[3]) for rule, row in RULES.items()}
 
 
 def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:

@@ -30,8 +30,8 @@ class Options(TypedDict, total=False):
     nonfinite: Literal["raise", "skip", "ignore"]
     backend: Literal["c", "numpy"]
     ema: float | EMA | None
-    swa: SWA | bool | None
-    lookahead: Lookahead | bool | None
+    swa: int | SWA | bool | None
+    lookahead: int | Lookahead | bool | None
     zero_grads: bool
     loss_scale: float | LossScaler | None
     stats: bool

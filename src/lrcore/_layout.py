@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _memory
-from ._hyper import DOMAINS, POSITIVE, RULES, curve, slots
+from ._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, curve, slots
 from ._options import NONFINITE, Whole
 from ._slots import AVERAGES, Slot, real, slots_of, trace_every
 from ._tree import Leaf, flatten, labelled, rebuilt
@@ -27,7 +27,7 @@ __all__ = ["Layout", "Progress", "planned", "send"]
 
 Array: TypeAlias = NDArray[Any]
 
-ROW = 10  # numbers of a tensor in the statistics of a step
+ROW = len(_core.STATS)  # numbers of a tensor in the statistics of a step
 SELECT = ("", "cautious", "grams")
 ROUNDING = ("nearest", "stochastic")
 
@@ -44,6 +44,8 @@ class Progress(NamedTuple):
     #: The scale of the loss, and the steps made in a row since it changed.
     loss_scale: float = 1.0
     good_steps: int = 0
+    #: Of the last step that was made.
+    grad_norm: float = 0.0
 
 
 class Layout(NamedTuple):
@@ -162,12 +164,13 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     else:
         tree = labelled(layout.trees[0], "grads")
     plan = _core.Plan(RULES[kind.rule][0], stores, labels, tree, len(layout.groups))
-    layout = layout._replace(arrays=arrays, stores=stores, stats=_rows(layout))
+    layout = layout._replace(arrays=arrays, stores=stores, stats=_rows(layout, arrays))
     _send_whole(who, plan, layout)
     for i, group in enumerate(layout.groups):
         send(kind, plan, i, group)
     missing = (0,) * len(leaves)
     plan.t, plan.micro, plan.loss_scale = progress.t, progress.micro, progress.loss_scale
+    plan.grad_norm = progress.grad_norm
     plan.ages = list((progress.ages + missing)[: len(leaves)])
     plan.summed = list((progress.summed + missing)[: len(leaves)])
     return layout, plan
@@ -191,20 +194,22 @@ def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[_memory.A
                 _convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
 
 
-def _rows(layout: Layout) -> NDArray[np.float64] | None:
-    """Room for the statistics: what there is where no parameter is new, NaN before a step."""
+def _rows(layout: Layout, arrays: list[_memory.Arrays]) -> NDArray[np.float64] | None:
+    """Room for the statistics: NaN until a parameter is measured with the trace it has."""
     if not layout.whole.stats:
         return None
-    if layout.stats is not None and len(layout.stats) == len(layout.leaves):
-        return layout.stats
-    return np.full((len(layout.leaves), ROW), np.nan)
+    rows = np.full((len(layout.leaves), ROW), np.nan)
+    for i, row in enumerate(() if layout.stats is None else layout.stats):
+        if layout.arrays[i].get("trace") is arrays[i]["trace"]:
+            rows[i] = row
+    return rows
 
 
 def _send_whole(who: str, plan: _core.Plan, layout: Layout) -> None:
     """Tell a plan what there is once."""
     whole = layout.whole
     plan.set_options(NONFINITE.index(whole.nonfinite), whole.zero_grads, whole.seed)
-    plan.set_clip_norm(-1, curve(whole.clip_norm), POSITIVE, who)
+    plan.set_clip_norm(-1, curve(whole.clip_norm), CLIP_NORM, who)
     plan.set_averages(**averages_of(whole))
     if layout.stats is not None:
         plan.set_stats(layout.stats, layout.every())
@@ -223,7 +228,7 @@ def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[st
         for slot, v, label in slots(name, values[name], columns):
             plan.set_value(index, slot, curve(v), DOMAINS[name], who, label)
     plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
-    plan.set_clip_norm(index, curve(values["clip_norm"]), POSITIVE, who)
+    plan.set_clip_norm(index, curve(values["clip_norm"]), CLIP_NORM, who)
     agc = values["agc"]
     plan.set_group(
         index,

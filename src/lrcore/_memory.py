@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._masks import Terms
-from ._slots import AVERAGES, Slot
+from ._slots import AVERAGES, FOLLOWING, Slot
 from ._tree import Leaf
 
-__all__ = ["Arrays", "Slabs", "Store", "allocate", "check_params", "flat", "slabs", "store"]
+__all__ = ["Arrays", "Slabs", "Store", "allocate", "check_params", "flat", "resync", "slabs", "store"]
 
 Array: TypeAlias = NDArray[Any]
 #: The slots of a parameter by name.
@@ -56,7 +56,7 @@ def store(
     units, rows = 1, True
     if axis is not None and p.ndim > 1:
         units = max(p.shape[axis], 1)
-        rows = p.flags.c_contiguous == (axis == 0)
+        rows = units == 1 or p.flags.c_contiguous == (axis == 0)
     return Store(
         p,
         leaf.group,
@@ -157,6 +157,14 @@ def allocate(
         {s.name: made[i, s.name] if (i, s.name) in made else have[i][s.name] for s in slots}
         for i, slots in enumerate(wanted)
     ]
+
+
+def resync(store: Store, arrays: Arrays) -> None:
+    """Let the slots of a parameter that begin at it begin again."""
+    with np.errstate(all="ignore"):
+        for name in FOLLOWING:
+            if name in arrays:
+                arrays[name][...] = 0 if name == "low" else store.p
 
 
 def _bytes(leaf: Leaf, slot: Slot) -> int:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from numbers import Real
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _core
 from ._domain import Interval
-from ._hyper import POSITIVE, RULES, check_value
+from ._hyper import CLIP_NORM, POSITIVE, STATES, check_value
 from ._schedule import Schedule
 from ._slots import FORMATS, bfloat16
 
@@ -51,7 +50,7 @@ def _flag(who: str, name: str, value: Any) -> bool:
 def _clip(who: str, name: str, value: Any) -> Any:
     if value is None or isinstance(value, Schedule):
         return value
-    return check_value(who, name, value, POSITIVE)
+    return check_value(who, name, value, CLIP_NORM if name == "clip_norm" else POSITIVE)
 
 
 def _choice(*names: str | None) -> Check:
@@ -82,12 +81,6 @@ def _state_dtype(who: str, name: str, value: Any) -> Any:
     if value == "bfloat16":
         bfloat16(who, 'state_dtype "bfloat16"')
     return value
-
-
-def _loss_scale(who: str, name: str, value: Any) -> Any:
-    if isinstance(value, Real):
-        return check_value(who, name, value, POSITIVE)
-    return _config("options", "LossScaler")(who, name, value)
 
 
 def _seed(who: str, name: str, value: Any) -> Any:
@@ -138,7 +131,7 @@ WHOLE: dict[str, Option] = {
     "swa": Option(None, _config("averages", "SWA")),
     "lookahead": Option(None, _config("averages", "Lookahead")),
     "zero_grads": Option(False, _flag),
-    "loss_scale": Option(None, _loss_scale),
+    "loss_scale": Option(None, _config("options", "LossScaler")),
     "seed": Option(0, _seed),
     "stats": Option(False, _flag, saved=False),
     "backend": Option("c", _choice("c", "numpy"), saved=False),
@@ -160,6 +153,8 @@ class Whole(SimpleNamespace):
             for name, option in WHOLE.items()
         }
         whole = cls(**values)
+        if whole.scaler is not None and "nonfinite" not in given:
+            return whole.but(nonfinite="skip")
         if whole.scaler is not None and whole.nonfinite != "skip":
             raise ValueError(
                 f'{who}: loss_scale with a LossScaler must go with nonfinite="skip", since it '
@@ -170,6 +165,22 @@ class Whole(SimpleNamespace):
     def but(self, **changes: Any) -> Whole:
         """The same with some other values."""
         return Whole(**{**vars(self), **changes})
+
+    def check_scale(self, who: str, name: str, value: Any) -> float:
+        """A scale of the loss that may be set or loaded, or an error."""
+        scale: float = check_value(who, name, value, POSITIVE)
+        scaler = self.scaler
+        if scaler is not None and not scaler.floor <= scale <= scaler.ceiling:
+            raise ValueError(
+                f"{who}: {name} must be in the LossScaler's [floor, ceiling] = "
+                f"[{scaler.floor}, {scaler.ceiling}], got {scale}"
+            )
+        return scale
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The values that are not the defaults."""
+        return {k: v for k, v in vars(self).items() if v != WHOLE[k].default}
 
     @property
     def scaler(self) -> LossScaler | None:
@@ -214,12 +225,11 @@ def check_group(
         )
     if values.get("state_dtype") != "int8":
         return
-    notes = RULES[rule][3]
-    for name, start in starts.items():
-        if start is not None and f"{name}!" in notes:
-            hyper = next((n.partition(":")[2] for n in notes if n.startswith(f"{name}:")), None)
-            switched = f", which {hyper} switches on," if hyper else ""
+    for state in STATES[rule]:
+        if state.exact and starts[state.name] is not None:
+            switched = f", which {state.switch} switches on," if state.switch else ""
             raise ValueError(
-                f'{who}: state_dtype "int8" cannot hold the state {name!r} of {rule}{switched} '
-                f'closely enough; choose "bfloat16" or None, or do without {hyper or name}'
+                f'{who}: state_dtype "int8" cannot hold the state {state.name!r} of {rule}'
+                f'{switched} closely enough; choose "bfloat16" or None, or do without '
+                f"{state.switch or state.name}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ._hyper import RULES, check, slots
+from ._hyper import RULES, STATES, check, slots
 from ._options import GROUP, check_group
 from ._schedule import Schedule
 
@@ -23,9 +23,9 @@ class Rule:
         return [name for name in values if name not in GROUP and name != "params"]
 
     @classmethod
-    def _checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a group by name, each inside its domain."""
-        who, columns = cls.__name__, RULES[cls.rule][2]
+    def _each_checked(cls, values: Mapping[str, Any], who: str = "") -> dict[str, Any]:
+        """Some values of a group by name, each inside its domain; `who` begins messages."""
+        who, columns = who or cls.__name__, RULES[cls.rule][2]
         out: dict[str, Any] = dict(values)
         for name, value in values.items():
             if name in GROUP:
@@ -37,28 +37,27 @@ class Rule:
                 raise ValueError(f"{who}: {error}") from None
             checked = [check(who, name, label, v) for _, v, label in places]
             out[name] = checked[0] if name in columns else tuple(checked)
-        cls._check_together(out)
-        check_group(who, cls.rule, out, cls._starts(out))
         return out
 
     @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
+    def _checked(cls, values: Mapping[str, Any], who: str = "") -> dict[str, Any]:
+        """The values of a group by name, each inside its domain, and all together."""
+        out = cls._each_checked(values, who)
+        cls._check_together(who or cls.__name__, out)
+        check_group(who or cls.__name__, cls.rule, out, cls._starts(out))
+        return out
+
+    @classmethod
+    def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
         """Refuse values that are fine one by one but not together; a rule may say which."""
 
     @classmethod
     def _starts(cls, values: Mapping[str, Any]) -> dict[str, float | None]:
         """What each state begins at under these values; None where there is no such array."""
-        _, states, _, notes, *_ = RULES[cls.rule]
-        out: dict[str, float | None] = dict.fromkeys(states, 0.0)
-        for note in notes:
-            sign = next((sign for sign in ":=" if sign in note), None)
-            if sign is None:
-                continue
-            state, _, hyper = note.partition(sign)
-            value = values[hyper]
-            scheduled = isinstance(value, Schedule)
-            if sign == "=":
-                out[state] = value(0) if scheduled else value
-            elif not scheduled and value == 0:
-                out[state] = None
+        out: dict[str, float | None] = {}
+        for state in STATES[cls.rule]:
+            on = values[state.switch] if state.switch else True
+            start = values[state.start] if state.start else 0.0
+            start = start(0) if isinstance(start, Schedule) else start
+            out[state.name] = start if isinstance(on, Schedule) or on else None
         return out

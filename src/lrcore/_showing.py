@@ -18,19 +18,20 @@ __all__ = ["averages", "named"]
 
 
 def named(who: str, whole: Whole, which: str | None) -> str:
-    """The slot of an average, by its name or as the only one."""
+    """The slot of an average, by its name, that of its option, or as the main or only one."""
     on = [name for name, option in AVERAGES.items() if getattr(whole, option) is not None]
     if which is None:
-        main = [name for name in on if name != "slow"]
+        main = [name for name in on if name != "slow"] or on
         if len(main) == 2:
             raise ValueError(f'{who}: which must be "ema" or "swa", since both are on')
         if not main:
             raise RuntimeError(
-                f"{who}: averages must be switched on with ema= or swa= at construction"
+                f"{who}: averages must be switched on with ema=, swa= or lookahead= at construction"
             )
         return main[0]
+    which = "slow" if isinstance(which, str) and which == "lookahead" else which
     if not isinstance(which, str) or which not in AVERAGES:
-        raise ValueError(f'{who}: which must be "ema", "swa" or "slow", got {which!r}')
+        raise ValueError(f'{who}: which must be "ema", "swa" or "lookahead" (or "slow"), got {which!r}')
     if which not in on:
         raise RuntimeError(
             f"{who}: the average {which!r} must be switched on with {AVERAGES[which]}= at "

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._hyper import RULES
+from . import _core
+from ._hyper import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AVERAGES",
+    "FOLLOWING",
     "FORMATS",
     "Slot",
     "bfloat16",
@@ -29,8 +31,8 @@ __all__ = [
     "trace_every",
 ]
 
-BLOCK_8BIT = 128  # consecutive elements that share a scale
-CHUNK = 8192  # what a tensor is cut into, and what a trace keeps or leaves out
+BLOCK_8BIT = _core.Q8_BLOCK  # consecutive elements that share a scale
+CHUNK = _core.CHUNK  # what a tensor is cut into, and what a trace keeps or leaves out
 TRACED_WHOLE = 2**20  # elements of all parameters up to which a trace leaves nothing out
 SPARSE = 16  # beyond: every sixteenth chunk
 
@@ -38,6 +40,8 @@ SPARSE = 16  # beyond: every sixteenth chunk
 FORMATS = ("float32", "float64", "bfloat16", "int8")
 #: The averages in the order of a step: slot -> the option that switches it on.
 AVERAGES = {"slow": "lookahead", "ema": "ema", "swa": "swa"}
+#: Slots that begin at the parameter; "low", the bits that it lacks, so begins at zero.
+FOLLOWING = ("master", "low", *AVERAGES)
 
 
 class Slot(NamedTuple):
@@ -77,7 +81,7 @@ def bfloat16(who: str, what: str) -> np.dtype[Any]:
 
 def is_unsigned(rule: str, state: str) -> bool:
     """Whether a state is never negative, so that its 8-bit form has no sign."""
-    return f"{state}+" in RULES[rule][3]
+    return any(x.unsigned for x in STATES[rule] if x.name == state)
 
 
 def trace_every(elements: int) -> int:

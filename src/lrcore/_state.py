@@ -103,7 +103,7 @@ def load(opt: Optimizer, state: Mapping[str, Any], convert: bool) -> None:
         layout, progress, entries = _looked_at(opt, who, state, convert)
     except TypeError as error:
         raise ValueError(str(error)) from None
-    layout, plan = planned(type(opt), layout, progress)
+    layout, plan = planned(type(opt), layout._replace(stats=None), progress)
     for i in range(len(entries)):
         _saved.write(opt.rule, layout, i, entries[i])
     opt._publish(layout, plan, progress)
@@ -137,7 +137,7 @@ def _looked_at(
         tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
         micro,
         tuple(_count(who, f"{place}['summed']", e.get("summed", 0)) for place, e in entries),
-        check_value(who, "scale", state["scale"], POSITIVE),
+        whole.check_scale(who, "scale", state["scale"]),
         _count(who, "good_steps", state["good_steps"]),
     )
     if any(n > micro for n in progress.summed):
@@ -158,7 +158,7 @@ def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> di
         if k != "params"
     }
     fixed = {name: group[name] for name, option in GROUP.items() if option.fixed}
-    return opt._checked({**values, **fixed, "params": group["params"]})
+    return opt._checked({**values, **fixed, "params": group["params"]}, where)
 
 
 def _whole(who: str, here: Whole, state: Mapping[str, Any], convert: bool) -> Whole:

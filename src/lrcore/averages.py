@@ -1,7 +1,7 @@
 """Averages of the parameters, made in the pass that updates them.
 
 Each is an option of every optimizer (``ema=``, ``swa=``, ``lookahead=``) and begins at the
-parameters as they are when the optimizer is made. ``opt.averages()`` reads them, ``with
+parameters as they are when the optimizer is made, or at ``opt.resync()``. ``opt.averages()`` reads them, ``with
 opt.averaged():`` puts them in place of the parameters for an evaluation. Where several are on, an
 update does Lookahead first, then EMA, then SWA. ``k`` is the number of an update, from 1; every
 parameter counts its own.
@@ -82,6 +82,7 @@ class SWA(Config):
     every: int = 1
 
     domains: ClassVar[Mapping[str, Interval | None]] = {"start": COUNT, "every": LENGTH}
+    from_number = True
     from_true = True
 
 
@@ -121,4 +122,5 @@ class Lookahead(Config):
         "k": LENGTH,
         "alpha": Interval(0, 1, closed_low=False),
     }
+    from_number = True
     from_true = True

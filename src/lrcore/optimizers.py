@@ -81,11 +81,11 @@ class SGD(Optimizer):
         )
 
     @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
+    def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
         momentum, dampening = values["momentum"], values["dampening"]
         if values["nesterov"] and (momentum == 0 or dampening != 0):
             raise ValueError(
-                "SGD: nesterov must go with momentum > 0 and dampening 0, "
+                f"{who}: nesterov must go with momentum > 0 and dampening 0, "
                 f"got momentum {momentum!r} and dampening {dampening!r}"
             )
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ._domain import Interval
 from ._hyper import INF, LENGTH, POSITIVE, check_value
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["AGC", "Config", "LossScaler"]
 
@@ -36,7 +33,7 @@ class Config:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def of(cls, who: str, name: str, value: Any) -> Self | None:
+    def of(cls, who: str, name: str, value: Any) -> Any:
         """What was given for an option, as a value of this class, or None."""
         if value is None or isinstance(value, cls):
             return value
@@ -109,8 +106,8 @@ class LossScaler(Config):
     """A scale of the loss that adapts: it grows while gradients stay finite and falls when not.
 
     Gradients of small losses underflow in float16. Multiply the loss with ``opt.loss_scale`` before
-    the gradients are taken; the step divides them by it in the same pass. Goes with
-    ``nonfinite="skip"``.
+    the gradients are taken; the step divides them by it in the same pass. Learns from skipped
+    steps, and so implies ``nonfinite="skip"``.
 
     Parameters
     ----------
@@ -134,7 +131,7 @@ class LossScaler(Config):
     Examples
     --------
     >>> import numpy as np, lrcore
-    >>> opt = lrcore.SGD(np.ones(2), loss_scale=lrcore.LossScaler(init=1024.0), nonfinite="skip")
+    >>> opt = lrcore.SGD(np.ones(2), loss_scale=lrcore.LossScaler(init=1024.0))
     >>> opt.step(np.array([np.inf, 1.0])), opt.loss_scale
     (False, 512.0)
     """
@@ -154,6 +151,14 @@ class LossScaler(Config):
         "floor": POSITIVE,
         "ceiling": POSITIVE,
     }
+    from_number = True
+
+    @classmethod
+    def of(cls, who: str, name: str, value: Any) -> Any:
+        """What was given for an option: a number is a scale that does not adapt."""
+        if isinstance(value, Real):
+            return check_value(who, name, value, POSITIVE)
+        return super().of(who, name, value)
 
     def __post_init__(self) -> None:
         super().__post_init__()

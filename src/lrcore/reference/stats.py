@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._core import STATS
 from .reduce import CHUNK, in_order, strip_sums
 
 Array: TypeAlias = NDArray[Any]
 
-COLUMNS = 10
+COLUMNS = len(STATS)
 GRAD2, PARAM2, STEP2, DOT, DOT_GRAD2, TRACE2, NONFINITE, LOST, CLIP, DIVISOR = range(COLUMNS)
 
 

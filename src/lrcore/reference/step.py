@@ -209,8 +209,8 @@ def _update(
     for j, name in enumerate(names):
         stored, value = store.states[j], getattr(s, name)
         if stored is not None:
-            # To nearest, a second moment in 8 bits would stall.
-            random = bits(j, always=stored.dtype == np.uint8 and not signed[j])
+            # To nearest, a second moment would stall.
+            random = bits(j, always=stored.itemsize < 4 and not signed[j])
             write_state(store, j, value, signed[j], random)
     write_parameter(store, p, bits(PARAMETER))
 
