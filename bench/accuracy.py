@@ -2,8 +2,9 @@
 
 Three networks are trained with AdamW, once for each way to store parameters and state, from the
 same first weights and on the same batches: the digits network of lrcore.tasks with its own
-gradients, and a convolution network and a character-level transformer in PyTorch. Forward and
-backward passes are in float32 throughout; narrow parameters are copied to float32 for them.
+gradients, and a convolution network and a character-level transformer in PyTorch; then the first
+of them with every other rule, for each way to store state. Forward and backward passes are in
+float32 throughout; narrow parameters are copied to float32 for them.
 
 Nothing is downloaded: the images are scikit-learn's, the text is that of Python's own `help`.
 Fresh noise on the images of every batch, and more text than is read, keep the losses well off 0.
@@ -30,8 +31,6 @@ from torch.nn import functional as f
 import lrcore
 from lrcore import schedules
 from lrcore.tasks import Data, digits
-
-SEEDS = (0, 1, 2)
 
 # ---------------------------------------------------------------------------- ways to store
 
@@ -220,18 +219,30 @@ class Layer(nn.Module):
 
 
 class Task(NamedTuple):
-    """A network, how many updates it is trained for, and the highest rate."""
+    """A network, how many updates it is trained for, the highest rate, the rule."""
 
     name: str
     job: Callable[[int], Any]
     updates: int
     lr: float
+    rule: str = "AdamW"
+    momentum: float | None = None
 
 
 TASKS = [
     Task("digits network", Digits, 2000, 3e-3),
     Task("convolution", Convolution, 2000, 3e-3),
     Task("transformer", Transformer, 2000, 3e-3),
+]
+RULES = [
+    Task("SGD(momentum=0.9)", Digits, 2000, 0.1, "SGD", 0.9),
+    Task("SGD(momentum=0.99)", Digits, 2000, 0.01, "SGD", 0.99),
+    Task("Adagrad", Digits, 2000, 0.03, "Adagrad"),
+    Task("RMSprop", Digits, 2000, 1e-3, "RMSprop"),
+    Task("RMSprop(momentum=0.9)", Digits, 2000, 1e-3, "RMSprop", 0.9),
+    Task("Adam", Digits, 2000, 3e-3, "Adam"),
+    Task("Lion", Digits, 2000, 3e-4, "Lion"),
+    Task("LAMB", Digits, 2000, 3e-3, "LAMB"),
 ]
 
 
@@ -251,20 +262,20 @@ class Result:
     losses: list[float] = field(repr=False)
 
 
-def train(task: Task, choice: Choice, seed: int, updates: int | None = None) -> Result:
+def train(task: Task, choice: Choice, seed: int) -> Result:
     """Train a task from `seed`, with a cosine after a warm-up of a twentieth."""
-    updates = task.updates if updates is None else updates
-    job = task.job(seed)
+    updates, job = task.updates, task.job(seed)
     weights = job.weights
     if choice.nudged:
         for w in weights.values():
             w[...] = np.nextafter(w, np.float32(np.inf))
     params = weights if choice.params == "float32" else narrow(weights)
-    opt = lrcore.AdamW(
+    opt = getattr(lrcore, task.rule)(
         params,
         lr=schedules.Cosine(task.lr, steps=updates, warmup=updates // 20),
         stats=True,
         seed=seed,
+        **({} if task.momentum is None else {"momentum": task.momentum}),
         **choice.options,
     )
     losses, lost = [], []
@@ -295,75 +306,72 @@ def widen(params: dict[str, np.ndarray], weights: dict[str, np.ndarray]) -> None
 # ---------------------------------------------------------------------------------- report
 
 
-def measure(tasks: list[Task], seeds: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Train everything; a row a task and choice, with a number a seed."""
-    rows: list[dict[str, Any]] = []
+Rows = dict[str, dict[str, dict[str, Any]]]
+
+
+def measure(tasks: list[Task], choices: list[Choice], seeds: range) -> Rows:
+    """Train everything: by task and choice, what came of it, a number a seed."""
+    rows: Rows = {}
     for task in tasks:
         base: list[Result] = []
-        for choice in CHOICES:
+        for choice in choices:
             start = perf_counter()
             results = [train(task, choice, seed) for seed in seeds]
             base = base or results
-            row = {
-                "task": task.name,
-                "choice": choice.name,
+            both = list(zip(results, base, strict=True))
+            rows.setdefault(task.name, {})[choice.name] = {
                 "loss": [r.loss for r in results],
-                "ratio": [r.loss / b.loss for r, b in zip(results, base, strict=True)],
+                "ratio": [r.loss / b.loss for r, b in both],
                 "held_out_loss": [r.held_out_loss for r in results],
-                "held_out_ratio": [
-                    r.held_out_loss / b.held_out_loss for r, b in zip(results, base, strict=True)
-                ],
+                "held_out_ratio": [r.held_out_loss / b.held_out_loss for r, b in both],
                 "held_out_accuracy": [r.held_out_accuracy for r in results],
                 "lost": [r.lost for r in results],
             }
-            rows.append(row)
             seconds = perf_counter() - start
             print(f"{task.name}, {choice.name}: {seconds:.0f} s", file=sys.stderr)
     return rows
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print tables: losses by float32's of the same seed, and what float32's are."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    choices = list(dict.fromkeys(row["choice"] for row in rows))
-    of = {(row["task"], row["choice"]): row for row in rows}
-
-    def table(head: list[str], cells: Callable[[str], list[str]], names: list[str]) -> None:
-        print("|", " | ".join(head), "|")
-        print("|---" * len(head) + "|")
-        for name in names:
-            print("|", " | ".join([name, *cells(name)]), "|")
-        print()
-
-    def ratios(key: str) -> Callable[[str], list[str]]:
-        return lambda choice: [_mean_and_each(of[task, choice][key]) for task in tasks]
-
+def show(rows: Rows, rules: Rows) -> None:
+    """Print tables, ratios as loss / float32's of the same seed."""
+    choices = [choice.name for choice in CHOICES]
+    states = [name for name in choices if name.startswith("state ")]
     for key, title in (("ratio", "training"), ("held_out_ratio", "held-out")):
-        head = [f"{title} loss / float32's: mean (each seed)", *tasks]
-        table(head, ratios(key), choices[1:])
-
-    def plain(task: str) -> list[str]:
-        row = of[task, choices[0]]
+        table(
+            [f"{title} loss / float32's: mean (each seed)", *rows],
+            [[name, *(mean_and_each(of[name][key]) for of in rows.values())] for name in choices],
+        )
+    numbers = []
+    for task, of in rows.items():
+        row = of["float32"]
         spread = np.ptp(row["loss"]) / np.mean(row["loss"])
         keys = ("loss", "held_out_loss", "held_out_accuracy")
-        return [*(_mean_and_each(row[key]) for key in keys), f"{100 * spread:.1f} %"]
-
+        numbers.append([task, *(mean_and_each(row[k]) for k in keys), f"{100 * spread:.1f} %"])
     head = ["float32", "training loss", "held-out loss", "held-out accuracy"]
-    table([*head, "training loss, largest less smallest seed"], plain, tasks)
+    table([*head, "training loss: spread of the seeds"], numbers)
+    table(
+        ["elements that an update did not move", *rows],
+        [[n, *(f"{100 * np.mean(of[n]['lost']):.0f} %" for of in rows.values())] for n in choices],
+    )
+    table(
+        ["digits network, training loss / float32's", *states],
+        [[rule, *(f"{np.mean(of[n]['ratio']):.4f}" for n in states)] for rule, of in rules.items()],
+    )
+    for name in states:
+        off = [float(np.mean(of[name]["ratio"])) - 1 for of in rows.values()]
+        verdict = "within" if max(map(abs, off)) <= 0.01 else "NOT within"
+        print(f"{name}: {verdict} 1 % of float32, {', '.join(f'{100 * x:+.2f} %' for x in off)}")
 
-    def lost(choice: str) -> list[str]:
-        return [f"{100 * np.mean(of[task, choice]['lost']):.0f} %" for task in tasks]
 
-    table(["share of updates lost to rounding, last tenth", *tasks], lost, choices)
-
-    for row in rows:
-        if row["choice"].startswith("state "):
-            off = float(np.mean(row["ratio"])) - 1
-            verdict = "within" if abs(off) <= 0.01 else "NOT within"
-            print(f"{row['task']}, {row['choice']}: {verdict} 1 % of float32 ({100 * off:+.2f} %)")
+def table(head: list[str], lines: list[list[str]]) -> None:
+    """Print a table in Markdown."""
+    for cells in (head, ["---"] * len(head), *lines):
+        print("|", " | ".join(cells), "|")
+    print()
 
 
-def _mean_and_each(values: list[float]) -> str:
+def mean_and_each(values: list[float]) -> str:
+    """Four places."""
     return f"{np.mean(values):.4f} ({' '.join(f'{v:.4f}' for v in values)})"
 
 
@@ -371,19 +379,18 @@ def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--task", choices=[task.name for task in TASKS], help="only this one")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="how many (%(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    tasks = [task for task in TASKS if args.task in (None, task.name)]
-    start = perf_counter()
-    rows = measure(tasks, tuple(range(args.seeds)))
+    start, seeds = perf_counter(), range(args.seeds)
+    states = [c for c in CHOICES if c.name == "float32" or c.name.startswith("state ")]
+    rows, rules = measure(TASKS, CHOICES, seeds), measure(RULES, states, seeds)
     versions = {"lrcore": lrcore.__version__, "torch": torch.__version__, "numpy": np.__version__}
     versions |= {"ml_dtypes": ml_dtypes.__version__, "python": platform.python_version()}
     if args.json:
-        print(json.dumps({"rows": rows, "versions": versions}, indent=1))
+        print(json.dumps({"networks": rows, "rules": rules, "versions": versions}, indent=1))
         return
-    show(rows)
+    show(rows, rules)
     print("\n" + ", ".join(f"{name} {version}" for name, version in versions.items()), end="")
     print(f"; {(perf_counter() - start) / 60:.0f} minutes")
 

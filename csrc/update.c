@@ -144,10 +144,10 @@ static double divisor(const lrc_plan *plan)
     return scale * (plan->micro > 1 ? (double)plan->micro : 1);
 }
 
-/* torch's: clip / (norm + 1e-6), at most 1. */
+/* torch's: clip / (norm + 1e-6), at most 1. An infinite clip only measures. */
 static double clip_factor(double clip, double norm)
 {
-    double factor = clip != 0 ? clip / (norm + 1e-6) : 1;
+    double factor = clip != 0 && clip < INFINITY ? clip / (norm + 1e-6) : 1;
     return factor >= 1 ? 1 : factor;
 }
 

@@ -85,11 +85,11 @@ def pairs(case, group):
     o, whole = group.options, case.options
     yield "parameters", group.dtype, o["master"]
     yield "state", o["state_dtype"], o["rounding"]
-    yield "order", group.order, group.matrices
+    yield "order", group.order, group.form
     yield "nonfinite", whole["nonfinite"], case.poisoned >= 0
     yield "skip", whole["nonfinite"], isinstance(whole.get("loss_scale"), LossScaler)
     yield "zero", "zero_grads" in whole, group.layout, max(case.micro) > 0
-    yield "agc", "agc" in o and o["agc"].axis, group.order, group.matrices
+    yield "agc", "agc" in o and o["agc"].axis, group.order, group.form
     yield "groups", len(case.groups), case.gaps
 
 
@@ -119,11 +119,11 @@ def wanted_pairs():
         yield from product(["parameters"], [x], [None, *MASTERS.get(x, ())])
     states = here(None, "float32", "float64", "bfloat16", "int8")
     yield from product(["state"], states, ["nearest", "stochastic"])
-    yield from product(["order"], "CF", both)
+    yield from product(["order"], "CF", ["row", "wide", "tall"])
     yield from product(["nonfinite"], ["raise", "skip"], both)
     yield from product(["skip"], ["skip"], both)
     yield from product(["zero"], both, LAYOUTS, both)
-    yield from product(["agc"], [-1, 0], "CF", both)
+    yield from product(["agc"], [-1, 0], "CF", ["wide", "tall"])
     yield from product(["groups"], [1, 2, 3], both)
 
 

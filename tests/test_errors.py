@@ -36,7 +36,10 @@ PARAMS = [
     ({"a.b": f32(1), "a": {"b": f32(1)}}, ValueError, "must have different paths, got 'a.b' for both"),
     ({"w": np.zeros(13, np.uint8)[1:].view(np.float32)}, ValueError, "must be aligned to 4 bytes"),
     ([{"params": f32(2)}, {"params": f32(2), "rate": 1}], TypeError, "params[1] has the unknown option 'rate'"),
-    ([{"params": f32(2)}, {"params": f32(2), "lr": -1}], ValueError, "AdamW: lr must be in [0, inf), got -1"),
+    ([{"params": f32(2)}, {"params": f32(2), "lr": -1}], ValueError, "AdamW: params[1]: lr must be in [0, inf), got -1"),
+    ([{"params": f32(2)}, {"params": f32(2), "agc": 0}], ValueError, "AdamW: params[1]: agc must be in (0, inf), got 0"),
+    ([{"params": f32(2)}, {"params": f32(2), "ema": 0.5}], TypeError, "params[1] has the unknown option 'ema'; it is for the whole optimizer and given when that is made"),
+    ([{"params": f32(2), "cautious": True, "grams": True}], ValueError, "AdamW: params[0]: cautious and grams must not"),
 ]  # fmt: skip
 
 OPTIONS = [
@@ -50,7 +53,7 @@ OPTIONS = [
     (lrcore.AdamW, {"amsgrad": 1}, TypeError, "AdamW: amsgrad must be True or False, got 1"),
     (lrcore.AdamW, {"maximize": "no"}, TypeError, "AdamW: maximize must be True or False, got 'no'"),
     (lrcore.AdamW, {"momentum": 0.9}, TypeError, "AdamW: there is no option 'momentum'; there are ['agc', 'amsgrad'"),
-    (lrcore.AdamW, {"clip_norm": 0}, ValueError, "AdamW: clip_norm must be in (0, inf), got 0"),
+    (lrcore.AdamW, {"clip_norm": 0}, ValueError, "AdamW: clip_norm must be in (0, inf], got 0"),
     (lrcore.AdamW, {"clip_value": -1.0}, ValueError, "AdamW: clip_value must be in (0, inf), got -1.0"),
     (lrcore.AdamW, {"nonfinite": "warn"}, ValueError, "AdamW: nonfinite must be one of"),
     (lrcore.AdamW, {"backend": "cuda"}, ValueError, 'AdamW: backend must be "c" or "numpy", got \'cuda\''),
@@ -180,10 +183,12 @@ def test_assigning_to_a_group_checks():
     opt = lrcore.AdamW(f32(3))
     group = opt.param_groups[0]
     for name, value, text in [
-        ("lr", -1, "AdamW: lr must be in"),
+        ("lr", -1, "AdamW: param_groups[0]: lr must be in"),
         ("betas", (0.9, 1.0), "betas[1] must be in [0, 1), got 1.0"),
         ("rate", 1, "'rate' cannot be set"),
         ("params", f32(3), "'params' cannot be set"),
+        ("ema", 0.5, "'ema' cannot be set; it is for the whole optimizer and given when that is"),
+        ("lr_scale", 2.0, "'lr_scale' cannot be set; it is given when the group is made"),
     ]:
         with pytest.raises((ValueError, KeyError, TypeError)) as error:
             group[name] = value
@@ -197,8 +202,9 @@ def test_a_group_that_is_refused_leaves_the_optimizer_as_it_was():
     w = f32(3)
     opt = lrcore.SGD({"w": w})
     for bad in ({"params": w}, {"params": f32(2), "lr": -1}, {"lr": 1}, {"params": []}):
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises((ValueError, TypeError)) as error:
             opt.add_param_group(bad)
+        assert "lr" not in bad or "params" not in bad or "SGD: params[1]: lr" in str(error.value)
         assert opt.step({"w": f32(3)})
     assert opt.t == 4
 
@@ -277,3 +283,13 @@ def test_neighbours_in_one_buffer_are_no_overlap():
     opt = lrcore.SGD([room[10:], room[:10]], lr=1.0)
     opt.step([np.ones(10), np.full(10, 2.0)])
     assert_array_equal(room, [-2.0] * 10 + [-1.0] * 10)
+
+
+def test_an_error_of_the_constructors_names_no_group():
+    for groups in ([{"params": f32(2)}], [{"params": f32(2), "lr": 0.1, "nesterov": False}]):
+        with pytest.raises(ValueError, match=r"^SGD: lr must be in"):
+            lrcore.SGD(groups, lr=-1)
+    with pytest.raises(ValueError, match=r"^SGD: nesterov must go"):
+        lrcore.SGD([{"params": f32(2)}], nesterov=True)
+    with pytest.raises(ValueError, match=r"^SGD: params\[0\]: nesterov must go"):
+        lrcore.SGD([{"params": f32(2), "nesterov": True}])

@@ -37,6 +37,8 @@ LOOPS = {
     "scale": {MULTIPLY: 1},
     "couple": {MULTIPLY: 1},
     "scale_units": {MULTIPLY: 2},
+    "agreeing": {MULTIPLY: 1},
+    "cautious": {MULTIPLY: 2},
     "grams": {MULTIPLY: 2},
     "average": {MULTIPLY: 1},
     "gather": {MULTIPLY: 1},
@@ -46,6 +48,9 @@ LOOPS = {
     "split": {MOVE: 2},
     "draw": {r"v?pmul(ld|udq)|mul\b|mla\b": 3, SHIFT: 2},
 }
+
+#: What compilers leave scalar: two doubles at a time are not worth a count in 32 bits.
+SCALAR = {("agreeing", "sse2")}
 
 RULES = list(lrcore._core.rules())
 BITS = (32, 64)
@@ -159,7 +164,7 @@ def unpacked(members, bits, isa):
     out = {}
     for name, least in LOOPS.items():
         symbol = f"lrc_{name}_f{bits}_{isa}"
-        for member in (m for m in members if symbol in m.defined):
+        for member in (m for m in members if symbol in m.defined and (name, isa) not in SCALAR):
             found = {kind: member.count(symbol, kind, VECTOR) for kind in least}
             if any(found[kind] < n for kind, n in least.items()):
                 out[symbol] = found

@@ -258,7 +258,7 @@ def test_loading_refuses_what_does_not_fit_and_changes_nothing():
         (lambda s: entry(s).update(t=2**70), "must be an integer in [0, 2**53]"),
         (lambda s: s["param_groups"].append({}), "param_groups must be a list of 1, got 2"),
         (lambda s: s["param_groups"][0].pop("lr"), "param_groups[0] must be a dict with the keys"),
-        (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be in [0, inf), got -1.0"),
+        (lambda s: s["param_groups"][0].update(lr=-1.0), "Adam.load_state_dict: param_groups[0]: lr must be in [0, inf), got -1.0"),
         (lambda s: s["param_groups"][0].update(amsgrad=True), "['vmax'"),
         (lambda s: entry(s).update(m=np.zeros(4, np.float32)), "must be a float32 array of shape (3,)"),
         (lambda s: entry(s).update(m=np.zeros(3)), "got float64 of shape (3,)"),
@@ -343,8 +343,45 @@ def test_clipping_is_torchs():
     assert_array_equal(p, [-3.0, -4.0])
 
 
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+def test_an_infinite_norm_only_measures(backend):
+    p, q = np.zeros(2), np.zeros(2)
+    opt = lrcore.SGD(p, lr=1.0, clip_norm=float("inf"), backend=backend)
+    lrcore.SGD(q, lr=1.0, backend=backend).step(np.array([3.0, 4.0]))
+    opt.step(np.array([3.0, 4.0]))
+    assert_array_equal(p, q)
+    assert opt.grad_norm == 5.0
+    opt.param_groups[0]["clip_norm"] = np.inf
+    opt.load_state_dict(opt.state_dict())
+    opt.step(np.array([3.0, 4.0]))
+    assert_array_equal(p, 2 * q)
+    with pytest.raises(ValueError, match=r"clip_value must be in \(0, inf\), got inf"):
+        lrcore.SGD(p, clip_value=np.inf)
+    opt = lrcore.SGD(p, clip_norm=schedules.Lambda(lambda t: np.inf), backend=backend)
+    assert opt.step(np.ones(2))
+    assert opt.grad_norm == np.sqrt(2.0)
+
+
+@pytest.mark.parametrize("backend", ["c", "numpy"])
+def test_the_norm_of_the_last_step_is_kept_until_the_next(backend):
+    opt = lrcore.SGD(np.zeros(2), clip_norm=1.0, nonfinite="skip", backend=backend)
+    opt.step(np.array([3.0, 4.0]))
+    opt.param_groups[0].update(momentum=0.9, agc=0.5)  # a new plan
+    assert opt.grad_norm == 5.0
+    opt.add_param_group({"params": np.zeros(2)})
+    assert opt.grad_norm == 5.0
+    assert copy.deepcopy(opt).grad_norm == 5.0
+    opt.accumulate([np.ones(2), None])
+    assert opt.grad_norm == 5.0
+    opt.load_state_dict(opt.state_dict())
+    assert opt.grad_norm == 0.0
+
+
 def test_repr_names_the_rule_and_its_values():
     assert repr(lrcore.SGD([np.ones(3)], lr=0.5)).startswith("<SGD of 1 array, t=0: {'lr': 0.5")
+    opt = lrcore.SGD(np.ones(3), clip_norm=1.0, ema=0.5, seed=3, stats=True)
+    shown = "t=0, clip_norm=1.0, ema=EMA(decay=0.5, warmup=False), seed=3, stats=True: {"
+    assert shown in repr(opt)
 
 
 @pytest.mark.parametrize("backend", ["c", "numpy"])

@@ -1,4 +1,4 @@
-"""The options of one-pass steps: what each means, what it may be, and that it survives copying."""
+"""The options of one-pass steps: what each may be, by group, and masks."""
 
 import copy
 import pickle
@@ -52,20 +52,22 @@ OPTIONS = [
     ({"ema": float("nan")}, ValueError, "AdamW: ema must be in [0, 1), got nan"),
     ({"ema": True}, TypeError, "AdamW: ema must be a number in [0, 1), got True"),
     ({"ema": [0.9]}, TypeError, "AdamW: ema must be None, a number or EMA(...), got [0.9]"),
-    ({"swa": 5}, TypeError, "AdamW: swa must be None, True or SWA(...), got 5"),
-    ({"lookahead": 5}, TypeError, "AdamW: lookahead must be None, True or Lookahead(...), got 5"),
+    ({"swa": -5}, ValueError, "AdamW: swa must be an integer in [0, 2**53], got -5"),
+    ({"lookahead": "5"}, TypeError, "AdamW: lookahead must be None, True, a number or Lookahead(...), got '5'"),
     ({"zero_grads": None}, TypeError, "AdamW: zero_grads must be True or False, got None"),
     ({"loss_scale": 0}, ValueError, "AdamW: loss_scale must be in (0, inf), got 0"),
     ({"loss_scale": -8.0}, ValueError, "AdamW: loss_scale must be in (0, inf), got -8.0"),
     ({"loss_scale": float("nan")}, ValueError, "AdamW: loss_scale must be in (0, inf), got nan"),
-    ({"loss_scale": "big"}, TypeError, "AdamW: loss_scale must be None or LossScaler(...), got 'big'"),
-    ({"loss_scale": lrcore.LossScaler()}, ValueError, 'loss_scale with a LossScaler must go with nonfinite="skip"'),
+    ({"loss_scale": "big"}, TypeError, "AdamW: loss_scale must be None, a number or LossScaler(...), got 'big'"),
+    ({"loss_scale": lrcore.LossScaler(), "nonfinite": "raise"}, ValueError, 'loss_scale with a LossScaler must go with nonfinite="skip"'),
     ({"stats": "all"}, TypeError, "AdamW: stats must be True or False, got 'all'"),
-    ({"seed": -1}, ValueError, "AdamW: seed must be an integer in [0, 18446744073709551616), got -1"),
+    ({"seed": -1}, ValueError, "AdamW: seed must be an integer in [0, 2**64), got -1"),
     ({"seed": 2**64}, ValueError, "AdamW: seed must be an integer in"),
     ({"seed": 1.5}, ValueError, "AdamW: seed must be an integer in"),
     ({"state_file": 3}, TypeError, "AdamW: state_file must be the path of a file, got 3"),
     ({"decay_mask": 3}, TypeError, "AdamW: decay_mask must be True or False, got 3"),
+    ({"decay_mask": lambda array: True}, TypeError, "AdamW: decay_mask must be callable with a path and an array, got <function"),
+    ({"lr_scale": lambda path, array, more: 1.0}, TypeError, "AdamW: lr_scale must be callable with a path and an array, got <function"),
     ({"decay_mask": lambda path, array: "yes"}, TypeError, "AdamW: decay_mask('', array) must be True or False, got 'yes'"),
     ({"lr_scale": 0}, ValueError, "AdamW: lr_scale must be in (0, inf), got 0"),
     ({"lr_scale": {"*": -1}}, ValueError, "AdamW: lr_scale['*'] must be in (0, inf), got -1"),
@@ -83,7 +85,7 @@ def test_bad_options(options, kind, text):
 VALUES = [
     (lambda: lrcore.AGC(0), "AGC: clip must be in (0, inf), got 0"),
     (lambda: lrcore.AGC(0.1, eps=0), "AGC: eps must be in (0, inf), got 0"),
-    (lambda: lrcore.AGC(0.1, axis=1), "AGC: axis must be an integer in [-1, 0], got 1"),
+    (lambda: lrcore.AGC(0.1, axis=1), "AGC: axis must be -1 or 0, got 1"),
     (lambda: lrcore.EMA(1), "EMA: decay must be in [0, 1), got 1"),
     (lambda: lrcore.EMA(0.5, warmup=3), "EMA: warmup must be True or False, got 3"),
     (lambda: lrcore.SWA(-1), "SWA: start must be an integer in [0, 2**53], got -1"),
@@ -97,6 +99,11 @@ VALUES = [
     (lambda: lrcore.LossScaler(floor=float("nan")), "LossScaler: floor must be in (0, inf)"),
     (lambda: lrcore.layerwise(0, ["*"]), "layerwise: decay must be in (0, inf), got 0"),
     (lambda: lrcore.layerwise(0.5, "a"), "layerwise: order must be a list of patterns, got 'a'"),
+    (lambda: lrcore.layerwise(0.5, 3), "layerwise: order must be a list of patterns, got 3"),
+    (
+        lambda: lrcore.layerwise(0.5, ["a", "b", "a"]),
+        "layerwise: order must hold each pattern once, got 'a' twice",
+    ),
 ]
 
 
@@ -120,6 +127,8 @@ def test_values_of_options_are_frozen_and_equal_by_value():
             setattr(value, name, 1)
         assert pickle.loads(pickle.dumps(value)) == value == type(value)(**value.to_dict())
     assert lrcore.AdamW(f32(1), swa=False)._layout.whole.swa is None
+    short = lrcore.AdamW(f32(1), swa=100, lookahead=6)._layout.whole
+    assert (short.swa, short.lookahead) == (lrcore.SWA(start=100), lrcore.Lookahead(k=6))
 
 
 # ------------------------------------------------------------------------- groups
@@ -202,6 +211,15 @@ def test_agc_does_not_depend_on_memory_order(axis, backend):
     for p in (c, f):
         lrcore.SGD(p, lr=1.0, agc=agc, backend=backend).step(g)
         np.testing.assert_allclose(p, want, rtol=1e-12)
+
+
+def test_one_unit_is_a_run_of_memory():
+    p, f = np.ones((5, 1)), np.asfortranarray(np.ones((1, 5)))
+    for array, axis in ((p, -1), (f, 0)):
+        opt = lrcore.SGD(array, agc=lrcore.AGC(0.5, axis=axis))
+        assert (opt._layout.stores[0].units, opt._layout.stores[0].rows) == (1, True)
+    opt = lrcore.SGD(np.ones((5, 2)), agc=0.5)
+    assert (opt._layout.stores[0].units, opt._layout.stores[0].rows) == (2, False)
 
 
 @BACKENDS
@@ -324,6 +342,49 @@ def test_a_mask_that_matches_nothing_warns_with_the_paths():
         lrcore.AdamW(many, decay_mask="x")
 
 
+def test_a_pattern_that_does_nothing_warns():
+    text = r"AdamW: decay_mask 'head\.w' matches no parameter; the paths are 'layers\.0\.w', "
+    with pytest.warns(UserWarning, match=text) as seen:
+        opt = lrcore.AdamW(nested(), decay_mask=["*.w", "head.w"])
+    assert len(seen) == 1
+    assert decays(opt) == WEIGHTS
+    text = (
+        r"AdamW: lr_scale 'layers\.\*\.w' does nothing, since patterns before it match what it "
+        r"matches, 'layers\.0\.w', 'layers\.1\.w'; the first match counts"
+    )
+    with pytest.warns(UserWarning, match=text) as seen:
+        opt = lrcore.AdamW(nested(), lr_scale={"*": 0.5, "layers.*.w": 0.1})
+    assert len(seen) == 1
+    assert scales(opt) == [0.5] * 5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lrcore.AdamW(nested(), decay_mask=["*.w", "layers.0.w"])  # says the same twice
+        lrcore.AdamW(nested(), lr_scale={"*.w": 0.5, "*": 0.1})
+
+
+def test_with_groups_a_path_has_both_spellings():
+    groups = [{"params": {"w": np.ones(2), "b": np.ones(2)}}, {"params": {"w": np.ones(2)}}]
+    seen = []
+
+    def mask(path, array):
+        seen.append(path)
+        return path == "1.w"
+
+    assert decays(lrcore.SGD(groups, decay_mask="w")) == [True, False, True]
+    assert decays(lrcore.SGD(groups, decay_mask="1.w")) == [False, False, True]
+    assert scales(lrcore.SGD(groups, lr_scale={"0.*": 0.5, "w": 2.0})) == [0.5, 0.5, 2.0]
+    opt = lrcore.SGD(groups, decay_mask=mask)
+    assert decays(opt) == [False, False, True]
+    assert seen == list(opt.state) == ["0.w", "0.b", "1.w"]
+    opt = lrcore.SGD({"w": np.ones(2)}, decay_mask=["w", "1.*"][:1])
+    opt.add_param_group({"params": {"w": np.ones(1), "b": np.ones(1)}, "decay_mask": "1.b"})
+    assert decays(opt) == [True, False, True]
+    with pytest.warns(
+        UserWarning, match=r"'x' matches no parameter; the paths are '0.w', '0.b', '1"
+    ):
+        lrcore.SGD(groups, decay_mask=["w", "x"])
+
+
 def test_masks_of_groups():
     def groups(**own):
         return [{"params": {"w": np.ones((2, 2))}}, {"params": {"b": np.ones(2)}, **own}]
@@ -334,7 +395,7 @@ def test_masks_of_groups():
     assert decays(lrcore.SGD(groups(), decay_mask=[False, True])) == [False, True]
     assert scales(lrcore.SGD(groups(lr_scale=3), lr_scale={"w": 2})) == [2.0, 3.0]
     with pytest.warns(
-        UserWarning, match="decay_mask leaves no parameter that decays; the paths are 'b'"
+        UserWarning, match=r"decay_mask leaves no parameter that decays; the paths are '1\.b'"
     ):
         lrcore.SGD(groups(decay_mask="w"))
     for mask, got in (([True], "1"), ({"w": True}, "dict")):
@@ -388,426 +449,6 @@ def test_masks_survive_copying_and_saving(how):
         with pytest.raises(ValueError, match=rf"\['scale'\]\['{name}'\] must be"):
             opt.load_state_dict(state)
         del entry[name]
-
-
-# ------------------------------------------------------------------------- accumulation
-
-
-@BACKENDS
-def test_accumulated_gradients_are_averaged(backend):
-    a, b = np.zeros(3, np.float32), np.zeros(2)
-    opt = lrcore.SGD([a, b], lr=schedules.Linear(1.0, steps=2, end=0.5), backend=backend)
-    assert opt.nbytes == 0
-    opt.accumulate([np.full(3, 1, np.float16), None])
-    opt.accumulate([f32(3, 3, 3), np.array([1.0, 2.0])])
-    assert opt.nbytes == 3 * 4 + 2 * 8
-    assert (opt.t, a[0]) == (0, 0.0)
-    assert opt.step()
-    assert_array_equal(a, f32(-2, -2, -2))
-    assert_array_equal(b, [-0.5, -1.0])
-    assert opt.t == 1
-    opt.step([f32(1, 1, 1), None])
-    assert_array_equal(a, f32(-2.75, -2.75, -2.75))
-    ages = [e["t"] for e in opt.state_dict()["param_groups"][0]["params"].values()]
-    assert ages == [2, 1]
-    opt.accumulate([f32(1, 1, 1), np.ones(2)])  # begins anew
-    opt.step()
-    assert_array_equal(a, f32(-3.25, -3.25, -3.25))
-    assert_array_equal(b, [-1.0, -1.5])
-
-
-@BACKENDS
-def test_a_parameter_without_any_gradient_is_left_alone(backend):
-    a, b = np.ones(1), np.ones(1)
-    opt = lrcore.AdamW([a, b], lr=0.5, weight_decay=1.0, backend=backend)
-    opt.accumulate([None, np.zeros(1)])
-    opt.step()
-    assert (a[0], b[0]) == (1.0, 0.5)
-
-
-@BACKENDS
-def test_accumulation_refuses_in_sentences(backend):
-    opt = lrcore.SGD([np.zeros(3)], backend=backend)
-    with pytest.raises(ValueError, match=r"SGD\.step: grads must be given; nothing has been accum"):
-        opt.step()
-    assert opt.step(None)  # no gradient is not the same as none given
-    with pytest.raises(ValueError, match=r"grads\[0\]: shape must be \(3,\), got \(2,\)"):
-        opt.accumulate([np.zeros(2)])
-    assert opt.nbytes == 0
-    opt.accumulate([np.ones(3)])
-    with pytest.raises(ValueError, match=r"shape must be"):
-        opt.accumulate([np.zeros(2)])
-    text = r"SGD\.step: grads must be left out, since 1 accumulated micro-batch waits"
-    with pytest.raises(ValueError, match=text):
-        opt.step([np.ones(3)])
-    opt.accumulate([np.ones(3)])
-    with pytest.raises(ValueError, match="SGD: loss_scale must stay as it is while accumulated"):
-        opt.loss_scale = 2.0
-    with pytest.raises(ValueError, match="since 2 accumulated micro-batches wait"):
-        opt.step([np.ones(3)])
-    assert opt.step()
-    assert opt.step([np.ones(3)])
-
-
-@BACKENDS
-@pytest.mark.parametrize("nonfinite", ["raise", "skip"])
-def test_what_is_not_finite_is_dropped_with_the_step(nonfinite, backend):
-    w = np.zeros(2)
-    opt = lrcore.SGD(w, lr=1.0, nonfinite=nonfinite, backend=backend)
-    opt.accumulate(np.array([np.inf, 1.0]))
-    opt.accumulate(np.array([1.0, 1.0]))
-    if nonfinite == "skip":
-        assert opt.step() is False
-    else:
-        with pytest.raises(lrcore.NonFiniteError):
-            opt.step()
-    assert opt.step(np.ones(2))
-    assert_array_equal(w, -1.0)
-
-
-@BACKENDS
-def test_what_waits_is_saved_and_copied(backend):
-    def make():
-        params = [np.ones((3, 2), np.float32), np.ones(4)]
-        return params, lrcore.Adam(params, lr=0.1, backend=backend)
-
-    def grads(t):
-        rng = np.random.default_rng(t)
-        return [rng.standard_normal((3, 2)), None if t == 1 else rng.standard_normal(4)]
-
-    straight, a = make()
-    resumed, b = make()
-    for opt in (a, b):
-        opt.step(grads(0))
-        opt.accumulate(grads(1))
-    fresh = lrcore.Adam(resumed, backend=backend)
-    fresh.load_state_dict(b.state_dict())
-    np.testing.assert_equal(fresh.state_dict(), b.state_dict())
-    copied, copied_params = copy.deepcopy((b, resumed))
-    for opt in (a, fresh, copied):
-        opt.accumulate(grads(2))
-        assert opt.step()
-    for x, y, z in zip(straight, resumed, copied_params, strict=True):
-        assert_array_equal(x, y)
-        assert_array_equal(x, z)
-    state = a.state_dict()
-    assert "sum" not in state["param_groups"][0]["params"]["0"]
-    fresh.accumulate(grads(3))
-    fresh.load_state_dict(state)  # forgets what waited
-    assert fresh.step(grads(4))
-
-
-def test_zero_grads_goes_with_everything():
-    for backend in ("c", "numpy"):
-        w, g = np.zeros(3), np.ones(3)
-        opt = lrcore.SGD(w, lr=1.0, zero_grads=True, nonfinite="skip", backend=backend)
-        opt.step(g)
-        assert not g.any()
-        g[:] = [1.0, np.nan, 1.0]
-        assert opt.step(g) is False
-        assert not g.any()
-        g[:] = 1.0
-        opt.accumulate(g)
-        assert not g.any()
-        opt.accumulate(g)
-        opt.step()
-        assert_array_equal(w, -1.5)
-        g.flags.writeable = False
-        with pytest.raises(ValueError, match="must be writable, since zero_grads"):
-            opt.step(g)
-        with pytest.raises(ValueError, match="must share no memory with parameters"):
-            opt.step(w)
-
-
-# ------------------------------------------------------------------------- loss scale
-
-
-@BACKENDS
-def test_a_fixed_scale_divides(backend):
-    w = np.zeros(2)
-    opt = lrcore.SGD(w, lr=1.0, loss_scale=4, clip_norm=100.0, backend=backend)
-    assert opt.loss_scale == 4.0
-    opt.step(np.array([4.0, 8.0]))
-    assert_array_equal(w, [-1.0, -2.0])
-    assert opt.grad_norm == np.sqrt(5.0)
-    opt.loss_scale = 8
-    opt.step(np.array([4.0, 8.0]))
-    assert_array_equal(w, [-1.5, -3.0])
-    scaler = lrcore.LossScaler(init=4.0, every=2)
-    other = lrcore.SGD(w, loss_scale=scaler, nonfinite="skip", backend=backend)
-    other.step(np.ones(2))
-    other.loss_scale = 2.0  # counts from here
-    other.step(np.ones(2))
-    assert other.loss_scale == 2.0
-    other.step(np.ones(2))
-    assert other.loss_scale == 4.0
-    for bad in (0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"SGD: loss_scale must be in \(0, inf\)"):
-            opt.loss_scale = bad
-    assert lrcore.SGD(np.zeros(1)).loss_scale == 1.0
-
-
-@BACKENDS
-def test_the_scaler_backs_off_and_grows(backend):
-    scaler = lrcore.LossScaler(init=8.0, every=2, floor=2.0, ceiling=16.0)
-    w = np.zeros(1)
-    opt = lrcore.SGD(w, lr=1.0, loss_scale=scaler, nonfinite="skip", backend=backend)
-    seen = []
-    for bad in (0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0):
-        scale = opt.loss_scale
-        seen.append(scale)
-        before = w.copy()
-        made = opt.step(np.array([np.nan if bad else scale]))
-        assert made == (not bad)
-        assert_array_equal(before - w, float(made))
-    assert seen == [8, 8, 16, 16, 8, 4, 2, 2, 2, 4, 4, 8, 8, 4, 4]
-    assert opt.loss_scale == 8.0
-    other = lrcore.SGD(np.zeros(1), loss_scale=scaler, nonfinite="skip")
-    assert other.loss_scale == 8.0
-
-
-@pytest.mark.parametrize("how", [*COPIES, None])
-def test_the_scale_is_part_of_the_run(how):
-    scaler = lrcore.LossScaler(init=8.0, every=3)
-    opt = lrcore.SGD(np.zeros(1), loss_scale=scaler, nonfinite="skip")
-    for g in (np.inf, 1.0, 1.0):
-        opt.step(np.array([g]))
-    if how is None:
-        other = lrcore.SGD(np.zeros(1))
-        other.load_state_dict(opt.state_dict())
-    else:
-        other = how(opt)
-    assert other.loss_scale == 4.0
-    for x in (opt, other):
-        x.step(np.array([1.0]))
-        assert x.loss_scale == 8.0
-    np.testing.assert_equal(other.state_dict(), opt.state_dict())
-    state = opt.state_dict()
-    for name, value in (("scale", 0.0), ("good_steps", -1), ("loss_scale", {"init": 0})):
-        with pytest.raises(ValueError, match=name):
-            opt.load_state_dict({**state, name: value})
-
-
-# ------------------------------------------------------------------------- averages
-
-
-def run(opt, w, steps):
-    seen = []
-    for t in range(steps):
-        opt.step(np.array([-1.0 - t]))
-        seen.append(w.copy())
-    return np.array(seen)[:, 0]
-
-
-@BACKENDS
-def test_averages_are_what_they_say(backend):
-    w = np.zeros(1)
-    opt = lrcore.SGD(w, lr=1.0, ema=0.75, swa=lrcore.SWA(start=2, every=2), backend=backend)
-    seen = run(opt, w, 5)
-    ema = 0.0
-    for x in seen:
-        ema += 0.25 * (x - ema)
-    assert opt.averages("ema")[0] == ema
-    assert opt.averages("swa")[0] == (seen[1] + seen[3]) / 2
-    w = np.zeros(1)
-    opt = lrcore.SGD(w, lr=1.0, ema=lrcore.EMA(0.99, warmup=True), backend=backend)
-    opt.step(np.array([-1.0]))
-    np.testing.assert_allclose(opt.averages(), 1 - 2 / 11)
-    w = np.zeros(1)
-    opt = lrcore.SGD(w, lr=1.0, lookahead=lrcore.Lookahead(2, 0.5), backend=backend)
-    assert_array_equal(run(opt, w, 4), [1.0, 1.5, 4.5, 5.0])
-    assert opt.averages("slow") == w
-
-
-def test_averages_have_the_structure_of_the_parameters():
-    params = {"a": [np.ones(2), (np.zeros(1), np.ones((2, 2), np.float16))]}
-    opt = lrcore.SGD(params, swa=True)
-    found = opt.averages()
-    assert isinstance(found["a"], list)
-    assert isinstance(found["a"][1], tuple)
-    assert found["a"][1][1].dtype == np.float32
-    assert found["a"][0] is opt.averages("swa")["a"][0]  # live
-    groups = lrcore.SGD([{"params": np.ones(1)}, {"params": {"b": np.ones(1)}}], ema=0.5)
-    assert [type(x) for x in groups.averages()] == [np.ndarray, dict]
-    groups.add_param_group({"params": np.full(2, 7.0)})
-    assert_array_equal(groups.averages()[2], 7.0)
-    assert groups.averages()[2] is groups.state["2."]["ema"]
-
-
-def test_which_average():
-    for call in ("averages", "averaged"):
-        for options, which, kind, text in [
-            ({}, None, RuntimeError, "SGD: averages must be switched on with ema= or swa= at construction"),
-            ({"lookahead": True}, None, RuntimeError, "must be switched on with ema= or swa="),
-            ({"ema": 0.5, "swa": True}, None, ValueError, 'SGD: which must be "ema" or "swa", since both are on'),
-            ({"ema": 0.5}, "swa", RuntimeError, "SGD: the average 'swa' must be switched on with swa= at construction"),
-            ({"ema": 0.5}, "slow", RuntimeError, "must be switched on with lookahead="),
-            ({"ema": 0.5}, "mean", ValueError, 'SGD: which must be "ema", "swa" or "slow", got \'mean\''),
-        ]:  # fmt: skip
-            with pytest.raises(kind) as error:
-                getattr(lrcore.SGD(np.zeros(1), **options), call)(which)
-            assert text in message_of(error)
-
-
-@BACKENDS
-def test_averages_in_place_of_the_parameters(backend):
-    w, h = np.array([0.1, -0.0, np.nan]), np.array([1.0, 2.0], np.float16)
-    opt = lrcore.SGD([w, h], lr=1.0, ema=0.5, nonfinite="ignore", backend=backend)
-    opt.step([np.array([1.0, 0.0, 1.0]), np.array([1.0, 70000.0])])
-    state = opt.state_dict()
-    before = w.tobytes(), h.tobytes()
-    with opt.averaged():
-        assert_array_equal(w, opt.averages()[0])
-        assert_array_equal(h, np.array([0.5, -35000.0], np.float16))
-        for refused in (
-            lambda: opt.step([w, h]),
-            lambda: opt.accumulate([w, h]),
-            lambda: opt.load_state_dict(state),
-            lambda: opt.add_param_group({"params": np.ones(1)}),
-            lambda: opt.param_groups[0].update(lr=0.5),
-            lambda: setattr(opt, "loss_scale", 2.0),
-            lambda: opt.averaged().__enter__(),
-            lambda: copy.deepcopy(opt),
-            lambda: pickle.dumps(opt),
-        ):
-            with pytest.raises(
-                RuntimeError,
-                match=r'SGD: must be left alone inside the `with` of averaged\(\).*"ema"',
-            ):
-                refused()
-    assert (w.tobytes(), h.tobytes()) == before
-    with pytest.raises(ZeroDivisionError), opt.averaged("ema"):
-        w[0] = 1 / 0
-    assert (w.tobytes(), h.tobytes()) == before
-    np.testing.assert_equal(opt.state_dict(), state)
-    assert opt.step([np.ones(3), np.ones(2)])
-
-
-def test_averages_must_agree_when_loading():
-    plain, ema = lrcore.SGD(np.ones(2)), lrcore.SGD(np.ones(2), ema=0.5)
-    ema.step(np.ones(2))
-    with pytest.raises(ValueError, match="ema must be on here as it is in the state, got off"):
-        plain.load_state_dict(ema.state_dict())
-    with pytest.raises(ValueError, match="ema must be off here as it is in the state, got on"):
-        ema.load_state_dict(plain.state_dict())
-    plain.load_state_dict(ema.state_dict(), convert=True)
-    assert plain.state == {"": {}}
-    state = plain.state_dict()
-    ema.load_state_dict(state, convert=True)
-    assert_array_equal(ema.averages(), ema.param_groups[0]["params"])
-    other = lrcore.SGD(np.ones(2), ema=lrcore.EMA(0.9, warmup=True))
-    other.load_state_dict(ema.state_dict())
-    assert other._layout.whole.ema == lrcore.EMA(0.5)
-
-
-# ------------------------------------------------------------------------- statistics
-
-
-@BACKENDS
-def test_statistics(backend):
-    a, b, c = np.array([3.0, 4.0]), np.array([1.0]), np.array([5.0])
-    groups = [{"params": {"a": a, "b": b}}, {"params": c, "maximize": True}]
-    opt = lrcore.SGD(groups, lr=0.5, clip_norm=6.5, loss_scale=2.0, stats=True, backend=backend)
-    before = opt.stats
-    assert np.isnan(before.total.grad_norm)
-    assert np.isnan(before.tensors["1."].nonfinite)
-    opt.step([{"a": np.array([6.0, 8.0]), "b": None}, np.array([24.0])])
-    first = opt.stats
-    assert np.isnan(before.total.grad_norm)
-    assert first.total.grad_norm == 13.0 == opt.grad_norm
-    np.testing.assert_allclose(first.total.clip, 0.5, rtol=1e-6)
-    assert list(first.tensors) == ["0.a", "0.b", "1."] == list(opt.state)
-    assert np.isnan(first.tensors["0.b"].param_norm)
-    assert first.tensors["0.a"] == first.groups[0]
-    np.testing.assert_allclose(first.groups[0].step_norm, 1.25, rtol=1e-6)
-    np.testing.assert_allclose(first.groups[0].param_norm, 3.75, rtol=1e-6)
-    np.testing.assert_allclose(first.groups[0].ratio, 1 / 3, rtol=1e-6)
-    assert np.isnan(first.total.cos)
-    assert (first.total.nonfinite, first.total.lost) == (0, 0.0)
-    opt.step([{"a": np.array([6.0, 8.0]), "b": np.zeros(1)}, np.array([-24.0])])
-    second = opt.stats
-    np.testing.assert_allclose([g.cos for g in second.groups], [-1.0, 1.0])
-    assert np.isnan(second.tensors["0.b"].cos)
-    assert second.tensors["0.b"].step_norm == 0.0
-    later = opt.stats
-    opt.step([{"a": np.array([-6.0, -8.0]), "b": None}, None])
-    np.testing.assert_allclose(later.groups[0].cos, -1.0)  # looked at only now
-    np.testing.assert_allclose(opt.stats.groups[0].cos, 1.0)
-    assert first.total.ratio == first.total.step_norm / first.total.param_norm
-
-
-@BACKENDS
-def test_statistics_of_what_goes_wrong(backend):
-    w = np.array([1.0, 1e4, 1.0, 1.0], np.float16)
-    opt = lrcore.SGD(w, lr=0.1, stats=True, nonfinite="skip", backend=backend)
-    opt.step(np.array([1.0, 1.0, 0.0, 1e-5]))
-    assert opt.stats.total.lost == 0.5
-    assert opt.step(np.array([np.inf, np.nan, 0.0, 1.0])) is False
-    assert opt.stats.total.nonfinite == 2
-    nothing = lrcore.SGD(np.zeros(2), stats=True, backend=backend)
-    nothing.step(None)
-    assert np.isnan(nothing.stats.total.ratio)
-    nothing.step(np.zeros(2))
-    assert np.isnan(nothing.stats.total.ratio)
-    assert nothing.stats.total.grad_norm == 0.0
-
-
-def test_statistics_must_be_switched_on():
-    opt = lrcore.AdamW(np.zeros(1))
-    text = "AdamW: stats must be switched on with stats=True at construction"
-    with pytest.raises(RuntimeError, match=text):
-        opt.stats  # noqa: B018
-    opt = lrcore.AdamW(np.ones(1), stats=True)
-    opt.step(np.ones(1))
-    assert "grad_norm=1.0" in repr(opt.stats)
-    assert isinstance(opt.stats, lrcore.Stats)
-    assert isinstance(opt.stats.total, lrcore.StepStats)
-
-
-def test_statistics_go_on_with_the_optimizer():
-    params = [np.ones(3)]
-    opt = lrcore.SGD(params, lr=0.1, stats=True)
-    opt.step([np.ones(3)])
-    rows = copy.deepcopy(opt).stats._rows
-    assert_array_equal(rows, opt.stats._rows)
-    opt.param_groups[0]["momentum"] = 0.9  # a new plan
-    assert_array_equal(rows, opt.stats._rows)
-    opt.step([np.ones(3)])
-    assert opt.stats.total.cos == pytest.approx(-1.0)
-    other = lrcore.SGD(params, stats=True)
-    other.load_state_dict(opt.state_dict())
-    assert np.isnan(other.stats.total.cos)
-    other.step([np.ones(3)])
-    assert other.stats.total.cos == pytest.approx(-1.0)  # the trace is saved
-    plain = lrcore.SGD(params)
-    plain.load_state_dict(opt.state_dict())  # and left out where nothing is measured
-    opt.load_state_dict(plain.state_dict())
-    opt.step([np.ones(3)])
-    assert np.isnan(opt.stats.total.cos)
-
-
-def test_the_trace_is_thinned_out_for_many_elements():
-    small = lrcore.SGD(np.zeros(2**20, np.float32), stats=True)
-    assert small.state[""]["trace"].size == 2**20
-    small.add_param_group({"params": np.zeros(3 * 8192 + 5, np.float32)})
-    sizes = [own["trace"].size for own in small.state.values()]
-    assert sizes == [2**16, 8192]
-    small.step([np.ones(2**20, np.float32), np.ones(3 * 8192 + 5, np.float32)])
-
-
-@BACKENDS
-def test_a_part_stands_for_the_whole(backend):
-    n = 2**20 + 20_000
-    w, small = np.ones(n, np.float32), np.zeros(3, np.float32)
-    opt = lrcore.SGD([w, small], lr=0.5, stats=True, backend=backend)
-    opt.step([np.ones(n, np.float32), f32(0, 1, 1)])
-    opt.step([np.full(n, 1e-9, np.float32), f32(0, 1, 1)])
-    one, two = opt.stats.tensors.values()
-    assert (one.lost, one.step_norm, one.cos) == (pytest.approx(1.0), 0.0, pytest.approx(-1.0))
-    assert (two.lost, two.step_norm) == (0.0, pytest.approx(0.5 * np.sqrt(2)))
-    assert opt.stats.total.lost == pytest.approx(n / (n + 3))
-    opt.step([np.ones(n, np.float32), None])
-    assert opt.stats.total.step_norm == pytest.approx(0.5 * np.sqrt(n))
 
 
 # ------------------------------------------------------------------------- a plain step

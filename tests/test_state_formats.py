@@ -426,6 +426,36 @@ def test_what_cannot_be_converted():
             assert same(opt.state_dict(), before)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "master"), [(BF16, "split"), (BF16, "float32"), ("float16", "float32")]
+)
+@BACKENDS
+def test_loaded_weights_are_taken_over(dtype, master, backend):
+    """Build the optimizer, then load weights: the steps are those of one that is made after."""
+
+    def steps(opt, params):
+        for t in range(3):
+            opt.step(draw(t))
+        return params, opt.state
+
+    params, fresh = draw(9, dtype), draw(1, dtype)
+    options = {"lr": 1e-2, "master": master, "ema": 0.5, "backend": backend}
+    opt = lrcore.SGD(params, **options)
+    for name, p in params.items():
+        p[...] = fresh[name]
+    opt.resync()
+    assert same(steps(opt, params), steps(lrcore.SGD(fresh, **options), fresh))
+    for k, p in params.items():  # and again in the middle of a run
+        p[...] = draw(2, dtype)[k]
+    opt.resync()
+    state = opt.state["w"]
+    if master == "split":
+        assert not state["low"].any()
+    else:
+        assert_array_equal(state["master"], params["w"].astype(np.float32))
+    assert_array_equal(state["ema"], params["w"].astype(np.float32))
+
+
 # ------------------------------------------------------------------------- in a file
 
 
@@ -463,6 +493,30 @@ def test_slabs_are_appended(tmp_path):
     sizes.append(path.stat().st_size)
     assert sizes == sorted(set(sizes))
     assert opt.step()
+
+
+def test_slabs_that_are_given_back_are_used_again(tmp_path):
+    path = tmp_path / "s"
+    w = np.ones(50_000, np.float32)
+    opt = lrcore.AdamW(w, state_file=path)
+    for _ in range(3):
+        opt.param_groups[0]["amsgrad"] = True
+        assert not opt.state[""]["vmax"].any()
+        opt.step(np.ones(50_000))
+        assert opt.state[""]["vmax"].all()
+        m = opt.state[""]["m"].copy()
+        size = path.stat().st_size
+        opt.param_groups[0]["amsgrad"] = False
+    assert path.stat().st_size == size == 3 * 4 * 2**16 + 2**16
+    opt.param_groups[0]["amsgrad"] = True
+    held = opt.state[""]["vmax"]
+    opt.step(np.ones(50_000))
+    kept = held.copy()
+    opt.param_groups[0]["amsgrad"] = False
+    opt.param_groups[0]["amsgrad"] = True  # not where someone still looks
+    assert_array_equal(held, kept)
+    assert path.stat().st_size == size + 4 * 2**16
+    assert m.any()
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

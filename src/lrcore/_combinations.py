@@ -127,21 +127,21 @@ class Group:
     gradients: str  # their dtype
     layout: str = "in order"
     order: str = "C"
-    matrices: bool = False
+    form: str = "row"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, n: int) -> tuple[int, ...]:
-        """A row, or a matrix as near to a square as can be."""
-        if not self.matrices:
+        """A row, or a matrix as near to a square as can be: wide or tall."""
+        if self.form == "row":
             return (n,)
         if n < 2:
             return () if n else (0, 3)
-        rows = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
-        return rows, n // rows
+        less = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
+        return (less, n // less) if self.form == "wide" else (n // less, less)
 
     def __str__(self) -> str:
-        form = [self.order + " matrices"] if self.matrices else []
-        words = [self.dtype, f"gradients {self.gradients} {self.layout}", *form]
+        words = [self.dtype, f"gradients {self.gradients} {self.layout}"]
+        words += [f"{self.form} {self.order}"] * (self.form != "row")
         return ", ".join([*words, *_words(self.options)])
 
 
@@ -341,7 +341,8 @@ def formats() -> Iterator[Combination]:
             }
             for switches in reversed(variants(rule)):
                 options = {**common, **{name: SWITCHED[name] for name in switches}}
-                group = Group(dtype, gradients, "in order", "CF"[i % 2], True, options)
+                form = ("wide", "tall")[i % 2]
+                group = Group(dtype, gradients, "in order", "CF"[i // 2 % 2], form, options)
                 case = Combination(i, rule, (group,), STAGES, micro=(0, 2, 0), gaps=True)
                 if _is_allowed(case):
                     yield case
@@ -434,6 +435,6 @@ def _draw_group(dice: _Dice, rule: type[Optimizer], dtype: str) -> Group:
         gradients=one(dtype, dtype, *FLOATS),
         layout=one("in order", "in order", *LAYOUTS),
         order=one("C", "C", "F"),
-        matrices=one(False, True),
+        form=one("row", "row", "wide", "tall"),
         options=options,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,9 @@ ZEROS = bytes(2**20)
 class StateFile:
     """A file that holds slabs, each from a page of its own; it only grows.
 
+    Scratch space: nothing reads it after the optimizer. A slab that no array lies in any more is
+    used again for one of its size.
+
     It is taken at the first call: made anew in place of an old one, which is unlinked rather than
     overwritten, so that another optimizer that still has it mapped keeps its bytes.
     """
@@ -29,6 +34,7 @@ class StateFile:
         self.path = os.path.realpath(path)
         self._file: Any = None
         self._size = 0
+        self._free: list[tuple[int, int]] = []  # start and room of slabs that were given back
         self._check()
 
     def __del__(self) -> None:
@@ -37,23 +43,35 @@ class StateFile:
 
     def __call__(self, sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], bool]:
         """Room for slabs of these sizes, all of them or none."""
-        starts, end = [], max(self._size, PAGE)
+        starts, end, free = [], max(self._size, PAGE), list(self._free)
         for size in sizes:
-            starts.append(end)
-            end += -(-size // PAGE) * PAGE
+            room = -(-size // PAGE) * PAGE
+            old = next((slab for slab in free if slab[1] == room), None)
+            if old is None:
+                starts.append(end)
+                end += room
+            else:
+                starts.append(old[0])
+                free.remove(old)
         fresh = self._file is None
         if fresh:
             self._open()
         if end > self._size:
             self._grow(end, fresh)
-        out = []
-        for start, size in zip(starts, sizes, strict=True):
-            if size:
-                mapped = np.memmap(self._file, np.uint8, "r+", start, (size,))
-                out.append(mapped.view(np.ndarray))
-            else:
-                out.append(np.empty(0, np.uint8))
-        return out, True
+        return [self._mapped(start, size) for start, size in zip(starts, sizes, strict=True)], True
+
+    def _mapped(self, start: int, size: int) -> NDArray[np.uint8]:
+        """Zeros in the file."""
+        if not size:
+            return np.empty(0, np.uint8)
+        slab = (start, -(-size // PAGE) * PAGE)
+        pages = mmap.mmap(self._file.fileno(), size, offset=start)
+        out = np.frombuffer(pages, np.uint8)
+        if slab in self._free:
+            self._free.remove(slab)
+            out[:] = 0
+        weakref.finalize(pages, self._free.append, slab).atexit = False
+        return out
 
     def _check(self) -> None:
         folder = os.path.dirname(self.path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ._options import GROUP
+from ._layout import send
+from ._options import GROUP, MASKS, WHOLE
 
 if TYPE_CHECKING:
     from ._optimizer import Optimizer
 
-__all__ = ["ParamGroup", "is_groups"]
+__all__ = ["ParamGroup", "is_groups", "made"]
 
 
 class ParamGroup(MutableMapping[str, Any]):
@@ -33,11 +34,11 @@ class ParamGroup(MutableMapping[str, Any]):
         return self._values[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._owner._assign(self._index, {name: value})
+        assign(self._owner, self._index, {name: value})
 
     def update(self, *args: Any, **changes: Any) -> None:
         """Assign several at once: all of them, or none where one is refused."""
-        self._owner._assign(self._index, dict(*args, **changes))
+        assign(self._owner, self._index, dict(*args, **changes))
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"param_groups[{self._index}]: {name!r} cannot be deleted")
@@ -66,3 +67,47 @@ def is_groups(who: str, params: Any) -> bool:
             f"other groups, got {params[named.index(False)]!r:.60}"
         )
     return all(named)
+
+
+def made(opt: Optimizer, given: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The values of a group: those it is given, and the optimizer's."""
+    who = type(opt).__name__
+    place = f"{who}: params[{index}]"
+    known = {*opt._defaults, *MASKS}
+    unknown = sorted(set(given) - known - {"params"}, key=repr)
+    if unknown:
+        why = _not_of_groups(unknown[0]) or f"there are {sorted(known)}"
+        raise TypeError(f"{place} has the unknown option {unknown[0]!r}; {why}")
+    own = opt._each_checked({k: v for k, v in given.items() if k not in MASKS}, place)
+    return opt._checked({**opt._defaults, **own}, place if set(own) != {"params"} else who)
+
+
+def assign(opt: Optimizer, index: int, changes: Mapping[str, Any]) -> None:
+    """Give a group other values: all of them, or none where one is refused."""
+    who, place = type(opt).__name__, f"param_groups[{index}]"
+    for name in changes:
+        if name not in opt._defaults:
+            why = _not_of_groups(name) or f"there are {sorted(opt._defaults)}"
+            raise KeyError(f"{place}: {name!r} cannot be set; {why}")
+    with opt._alone():
+        old = opt._layout.groups[index]
+        new = opt._checked({**old, **changes}, f"{who}: {place}")
+        for name in changes:
+            if name in GROUP and GROUP[name].fixed and new[name] != old[name]:
+                raise ValueError(
+                    f"{who}: {name} cannot be changed; make a new optimizer and "
+                    "load_state_dict(..., convert=True)"
+                )
+        had, has = ([a is None for a in opt._starts(v).values()] for v in (old, new))
+        if had != has or new["agc"] != old["agc"]:
+            opt._replan(opt._layout.with_values(index, new))
+        else:
+            send(type(opt), opt._plan, index, new)
+            opt._layout.groups[index] = new
+
+
+def _not_of_groups(name: str) -> str | None:
+    """Why a group cannot be given an option that there is."""
+    if name in WHOLE:
+        return "it is for the whole optimizer and given when that is made"
+    return "it is given when the group is made" if name in MASKS else None

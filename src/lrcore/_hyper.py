@@ -10,7 +10,17 @@ from . import _core
 from ._domain import Interval
 from ._schedule import Schedule
 
-__all__ = ["DOMAINS", "RULES", "STATES", "Number", "State", "check", "check_value", "curve", "slots"]
+__all__ = [
+    "DOMAINS",
+    "RULES",
+    "STATES",
+    "Number",
+    "State",
+    "check",
+    "check_value",
+    "curve",
+    "slots",
+]
 
 Number: TypeAlias = "float | Schedule"
 

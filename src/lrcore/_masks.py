@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from ._domain import Interval
 from ._hyper import POSITIVE, check_value
-from ._tree import Leaf, spread
+from ._tree import spread
 
 if TYPE_CHECKING:
     from ._layout import Layout
 
-__all__ = ["DecayMask", "Given", "LrScale", "Terms", "layerwise", "matrices_only", "resolve",
-           "warn_idle"]  # fmt: skip
+__all__ = ["DecayMask", "Given", "LrScale", "Terms", "layerwise", "matrices_only"]
 
 #: Pattern, patterns, function of path and array, or a structure of bools.
 DecayMask: TypeAlias = (
@@ -39,6 +38,23 @@ class Terms(NamedTuple):
 
     decays: bool = True
     lr_scale: float = 1.0
+
+
+class Param(NamedTuple):
+    """A parameter as masks see it."""
+
+    #: As in ``opt.state``, and without the number of the group.
+    path: str
+    short: str
+    array: NDArray[Any]
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a pattern is for it."""
+        return fnmatchcase(self.path, pattern) or fnmatchcase(self.short, pattern)
+
+    def first(self, patterns: Iterable[str]) -> str | None:
+        """The first pattern that is for it."""
+        return next((pattern for pattern in patterns if self.matches(pattern)), None)
 
 
 #: Of each option: what it may say (None: True or False), and what holds without a mask and where no
@@ -80,7 +96,7 @@ def layerwise(decay: float, order: Sequence[str]) -> dict[str, float]:
     decay : float
         In (0, inf); the factor from a layer to the one before it.
     order : list of str
-        Path patterns, from the input's layer to the output's, whose factor is 1.
+        Path patterns, each once, from the input's layer to the output's, whose factor is 1.
 
     Returns
     -------
@@ -98,8 +114,12 @@ def layerwise(decay: float, order: Sequence[str]) -> dict[str, float]:
     {'embed*': 0.125, 'layers.0.*': 0.25, 'layers.1.*': 0.5, 'head*': 1.0}
     """
     factor = check_value("layerwise", "decay", decay, POSITIVE)
-    if isinstance(order, str) or not all(isinstance(pattern, str) for pattern in order):
+    is_list = isinstance(order, Sequence) and not isinstance(order, str)
+    if not is_list or not all(isinstance(pattern, str) for pattern in order):
         raise TypeError(f"layerwise: order must be a list of patterns, got {order!r}")
+    twice = next((pattern for i, pattern in enumerate(order) if pattern in order[:i]), None)
+    if twice is not None:
+        raise ValueError(f"layerwise: order must hold each pattern once, got {twice!r} twice")
     out: dict[str, float] = {}
     scale = 1.0
     for pattern in reversed(order):
@@ -108,30 +128,46 @@ def layerwise(decay: float, order: Sequence[str]) -> dict[str, float]:
     return dict(reversed(out.items()))
 
 
-def resolve(who: str, masks: Mapping[str, Any], leaves: list[Leaf], tree: Any) -> list[Terms]:
+def _resolve(who: str, masks: Mapping[str, Any], params: list[Param], tree: Any) -> list[Terms]:
     """What the masks of a group say of each of its parameters."""
-    columns = [_values(who, name, mask, leaves, tree) for name, mask in masks.items()]
+    columns = [_values(who, name, mask, params, tree) for name, mask in masks.items()]
     return [Terms(*row) for row in zip(*columns, strict=True)]
 
 
-def _values(who: str, name: str, mask: Any, leaves: list[Leaf], tree: Any) -> list[Any]:
+def _values(who: str, name: str, mask: Any, params: list[Param], tree: Any) -> list[Any]:
     domain, default, unmatched = KINDS[name]
     if mask is None:
-        return [default] * len(leaves)
+        return [default] * len(params)
     if callable(mask):
-        found = [(f"{name}({x.path!r}, array)", mask(x.path, x.array)) for x in leaves]
+        _check_callable(who, name, mask)
+        found = [(f"{name}({x.path!r}, array)", mask(x.path, x.array)) for x in params]
     elif (patterns := _patterns(name, mask, tree)) is not None:
         for pattern, value in patterns.items():
             check_value(who, f"{name}[{pattern!r}]", value, domain)
-        found = [(name, _first(patterns, x.path, unmatched)) for x in leaves]
+        first = [x.first(patterns) for x in params]
+        found = [(name, unmatched if p is None else patterns[p]) for p in first]
     elif not isinstance(mask, (Mapping, list, tuple)):
-        found = [(name, mask)] * len(leaves)
+        found = [(name, mask)] * len(params)
     else:
         try:
             found = list(spread(tree, mask, name).values())
         except ValueError as error:
             raise ValueError(f"{who}: {error}") from None
     return [check_value(who, what, value, domain) for what, value in found]
+
+
+def _check_callable(who: str, name: str, mask: Callable[..., Any]) -> None:
+    """Refuse a function that cannot be called with a path and an array."""
+    from inspect import signature
+
+    try:
+        signature(mask).bind("", None)
+    except ValueError:  # a builtin that says nothing of itself
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"{who}: {name} must be callable with a path and an array, got {mask!r}: {error}"
+        ) from None
 
 
 def _patterns(name: str, mask: Any, tree: Any) -> Mapping[str, Any] | None:
@@ -147,24 +183,32 @@ def _patterns(name: str, mask: Any, tree: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _first(patterns: Mapping[str, Any], path: str, otherwise: Any) -> Any:
-    return next((v for p, v in patterns.items() if fnmatchcase(path, p)), otherwise)
-
-
-def warn_idle(
-    who: str, masks: Mapping[str, Any], leaves: list[Leaf], terms: list[Terms], trees: list[Any]
+def _warn_idle(
+    who: str, name: str, mask: Any, params: list[Param], terms: list[Terms], trees: list[Any]
 ) -> None:
-    """Warn of a mask that leaves nothing to decay, and of a pattern that is no parameter's."""
-    paths = [leaf.path for leaf in leaves]
-    seen = ", ".join(map(repr, paths[:SHOWN])) + (", ..." if len(paths) > SHOWN else "")
-    mask = masks.get("decay_mask")
-    if mask is not None and not any(term.decays for term in terms):
-        _warn(f"{who}: decay_mask leaves no parameter that decays; the paths are {seen}")
-    scales = [_patterns("lr_scale", masks.get("lr_scale"), tree) for tree in trees]
-    if scales and all(scales):
-        for pattern in scales[0] or ():
-            if not any(fnmatchcase(path, pattern) for path in paths):
-                _warn(f"{who}: lr_scale {pattern!r} matches no parameter; the paths are {seen}")
+    """Warn of a mask that leaves nothing to decay, and of a pattern that does nothing."""
+    if name == "decay_mask" and mask is not None and not any(term.decays for term in terms):
+        _warn(f"{who}: decay_mask leaves no parameter that decays; the paths are {_seen(params)}")
+        return
+    found = [_patterns(name, mask, tree) for tree in trees]
+    if not all(found):
+        return
+    patterns = found[0] or {}
+    used = {x.first(patterns) for x in params}
+    for pattern in patterns:
+        for_it = [] if pattern in used else [x for x in params if x.matches(pattern)]
+        if not for_it and pattern not in used:
+            _warn(f"{who}: {name} {pattern!r} matches no parameter; the paths are {_seen(params)}")
+        elif for_it and name == "lr_scale":
+            _warn(
+                f"{who}: lr_scale {pattern!r} does nothing, since patterns before it match what it "
+                f"matches, {_seen(for_it)}; the first match counts"
+            )
+
+
+def _seen(params: list[Param]) -> str:
+    text = ", ".join(repr(x.path) for x in params[:SHOWN])
+    return text + (", ..." if len(params) > SHOWN else "")
 
 
 def _warn(text: str) -> None:
@@ -214,29 +258,24 @@ class Given:
     ) -> list[Terms]:
         """What the masks say of the parameters of the groups from `start` on, made of `given`."""
         count = None if start else len(given) * layout.grouped
-        groups = [[x for x in layout.leaves if x.group == i] for i in range(len(layout.groups))]
-        out: list[Terms] = []
+        groups: list[list[Param]] = [[] for _ in layout.groups]
+        for path, x in zip(layout.paths(), layout.leaves, strict=True):
+            groups[x.group].append(Param(path, x.path, x.array))
+        out: list[list[Terms]] = []
         for i, own in enumerate(given, start):
             masks = self.of_group(who, own, i, count)
-            found = resolve(who, masks, groups[i], layout.trees[i])
-            own_masks = {name: masks[name] for name in masks if name in own}
-            warn_idle(who, own_masks, groups[i], found, layout.trees[i : i + 1])
-            out += found
-        if not start:
-            self._warn_idle(who, layout, given, out)
-        return out
-
-    def _warn_idle(
-        self, who: str, layout: Layout, given: Sequence[Mapping[str, Any]], terms: list[Terms]
-    ) -> None:
-        """Warn of a mask that is idle in all groups that have none of their own."""
+            found = _resolve(who, masks, groups[i], layout.trees[i])
+            out.append(found)
+            for name in masks:
+                if name in own:
+                    _warn_idle(who, name, own[name], groups[i], found, [layout.trees[i]])
         for name, mask in self.masks.items():
             common = [i for i, own in enumerate(given) if name not in own]
-            pairs = zip(layout.leaves, terms, strict=True)
-            of = [(leaf, term) for leaf, term in pairs if leaf.group in common]
-            if of:
-                leaves, found = (list(column) for column in zip(*of, strict=True))
-                warn_idle(who, {name: mask}, leaves, found, [layout.trees[i] for i in common])
+            if common and not start:
+                params = [x for i in common for x in groups[i]]
+                found = [x for i in common for x in out[i]]
+                _warn_idle(who, name, mask, params, found, [layout.trees[i] for i in common])
+        return [terms for group in out for terms in group]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Given, tuple(_kept(mask) for mask in self.masks.values())

@@ -14,7 +14,17 @@ from ._masks import Terms
 from ._slots import AVERAGES, FOLLOWING, Slot
 from ._tree import Leaf
 
-__all__ = ["Arrays", "Slabs", "Store", "allocate", "check_params", "flat", "resync", "slabs", "store"]
+__all__ = [
+    "Arrays",
+    "Slabs",
+    "Store",
+    "allocate",
+    "check_params",
+    "flat",
+    "resync",
+    "slabs",
+    "store",
+]
 
 Array: TypeAlias = NDArray[Any]
 #: The slots of a parameter by name.

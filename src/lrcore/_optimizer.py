@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _core, _showing
-from ._group import ParamGroup, is_groups
-from ._hyper import POSITIVE, RULES, check_value
-from ._layout import Layout, Progress, planned, send
+from . import _core, _showing, _steps
+from ._group import ParamGroup, is_groups, made
+from ._hyper import RULES
+from ._layout import Layout, Progress, planned
 from ._masks import Given
-from ._options import GROUP, MASKS, split
+from ._memory import resync
+from ._options import split
 from ._rule import Rule
 from ._schedule import Schedule
 
@@ -52,8 +53,9 @@ class Optimizer(Rule):
         Limit every element of the (scaled) gradient to [-clip_value, clip_value].
     clip_norm : float or Schedule, optional
         Scale the gradients by ``clip_norm / (norm + 1e-6)`` where that is below 1; ``norm`` is the
-        2-norm of all gradients of the step together, in float64. A group that is given a
-        `clip_norm` is clipped by the norm of its own and left out of the common one.
+        2-norm of all gradients of the step together, in float64; ``inf`` only measures it, see
+        `grad_norm`. A group that is given a `clip_norm` is clipped by the norm of its own and left
+        out of the common one.
     agc : float or AGC, optional
         Adaptive clipping of each output unit by the ratio of gradient and parameter, see `AGC`.
     cautious : bool, default False
@@ -70,12 +72,13 @@ class Optimizer(Rule):
         last bit still count. Second moments in 8 bits are always rounded so.
     master : {None, "float32", "split"}, default None
         What narrow parameters are continued in: a float32 copy, or, for bfloat16, the 16 bits that
-        they lack. Cannot be changed.
+        they lack. Cannot be changed. What is written into the parameters later takes `resync`.
     decay_mask : str, list of str, callable or structure, optional
-        Which parameters `weight_decay` is for: those whose path matches a pattern such as
-        ``"*.w"`` (:mod:`fnmatch`), those for which ``decay_mask(path, array)`` is True, or a
-        structure like `params` of bools. See `matrices_only`. This and `lr_scale` may be given for
-        each group, and are resolved when a group is made.
+        Which parameters `weight_decay` is for: those whose path matches a pattern such as ``"w"``
+        or ``"layers.*.w"`` (:mod:`fnmatch`), those for which ``decay_mask(path, array)`` is True,
+        or a structure like `params` of bools. See `matrices_only`. A path is a key of `state`;
+        where there are groups, patterns may leave out the group's number (``"w"`` for ``"0.w"``).
+        This and `lr_scale` may be given for each group, and are resolved when a group is made.
     lr_scale : dict, callable or structure, optional
         A factor in (0, inf) on the rate of each parameter: a dict of path patterns (the first match
         counts, 1.0 without one), ``lr_scale(path, array)``, or a structure like `params`. A dict
@@ -87,24 +90,28 @@ class Optimizer(Rule):
     backend : {"c", "numpy"}, default "c"
         "numpy" computes the same bits with `lrcore.reference`, slowly.
     ema : float or EMA, optional
-        Keep an exponential average of the parameters, see `EMA`.
-    swa : SWA or True, optional
-        Keep a plain mean of the parameters, see `SWA`.
-    lookahead : Lookahead or True, optional
-        Keep slow parameters, see `Lookahead`.
+        Keep an exponential average of the parameters, see `EMA`. It begins at what they are when
+        the optimizer is made; `resync` after weights were loaded.
+    swa : SWA, int or True, optional
+        Keep a plain mean of the parameters, see `SWA`; a number is its `start`.
+    lookahead : Lookahead, int or True, optional
+        Keep slow parameters, see `Lookahead`; a number is its `k`.
     zero_grads : bool, default False
         Set the gradients to zero once they are used, by a step that was made or skipped or by
         `accumulate`. They must be writable, and neither overlap each other nor the parameters.
     loss_scale : float or LossScaler, optional
-        What the loss was multiplied with; gradients are divided by it. A `LossScaler` adapts.
+        What the loss was multiplied with; gradients are divided by it. A `LossScaler` adapts,
+        and makes "skip" the default of `nonfinite`.
     stats : bool, default False
         Measure each step, see `stats`.
     seed : int, default 0
         In [0, 2**64); of stochastic rounding.
     state_file : path, optional
-        Keep state and averages in this file, mapped into memory, so that they may exceed it. An
-        empty file or one of an earlier optimizer is replaced, any other refused. Copies of the
-        optimizer keep their state in memory; a forked child shares the file and must not step.
+        Keep state and averages in this file, mapped into memory, so that they may exceed it.
+        Scratch space, no checkpoint: an optimizer that is given the file begins anew; `state_dict`
+        saves. An empty file or one of an earlier optimizer is replaced, any other refused. Copies
+        of the optimizer keep their state in memory; a forked child shares the file and must not
+        step.
     """
 
     def __init_subclass__(cls) -> None:
@@ -119,11 +126,12 @@ class Optimizer(Rule):
         who = type(self).__name__
         if not self.rule:
             raise TypeError("Optimizer is what all rules share; make one of lrcore.optimizers")
-        self._defaults, whole, masks = split(who, hypers, options)
+        defaults, whole, masks = split(who, hypers, options)
+        self._defaults = self._each_checked(defaults)
         self._masks = Given(**masks)
         grouped = is_groups(who, params)
         given = params if grouped else [{"params": params}]
-        groups = [self._new_group(g, i) for i, g in enumerate(given)]
+        groups = [made(self, g, i) for i, g in enumerate(given)]
         layout = Layout.empty(grouped, whole)
         for group in groups:
             layout = layout.with_group(who, group)
@@ -136,41 +144,6 @@ class Optimizer(Rule):
         self._publish(*planned(type(self), layout, progress), progress)
 
     # ------------------------------------------------------------------------- groups
-
-    def _new_group(self, given: Mapping[str, Any], index: int) -> dict[str, Any]:
-        known = {*self._defaults, *MASKS}
-        unknown = sorted(set(given) - known - {"params"}, key=repr)
-        if unknown:
-            raise TypeError(
-                f"{type(self).__name__}: params[{index}] has the unknown option {unknown[0]!r}; "
-                f"there are {sorted(known)}"
-            )
-        own = {k: v for k, v in given.items() if k not in MASKS}
-        return self._checked({**self._defaults, **own})
-
-    def _assign(self, index: int, changes: Mapping[str, Any]) -> None:
-        who = type(self).__name__
-        for name in changes:
-            if name not in self._defaults:
-                raise KeyError(
-                    f"param_groups[{index}]: {name!r} cannot be set; there are "
-                    f"{sorted(self._defaults)}"
-                )
-        with self._alone():
-            old = self._layout.groups[index]
-            new = self._checked({**old, **changes})
-            for name in changes:
-                if name in GROUP and GROUP[name].fixed and new[name] != old[name]:
-                    raise ValueError(
-                        f"{who}: {name} cannot be changed; make a new optimizer and "
-                        "load_state_dict(..., convert=True)"
-                    )
-            had, has = ([a is None for a in self._starts(v).values()] for v in (old, new))
-            if had != has or new["agc"] != old["agc"]:
-                self._replan(self._layout.with_values(index, new))
-            else:
-                send(type(self), self._plan, index, new)
-                self._layout.groups[index] = new
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with hyper-parameters of their own.
@@ -189,7 +162,7 @@ class Optimizer(Rule):
             raise TypeError(f'{who}: group must be a dict with the key "params", got {group!r}')
         with self._alone():
             index = len(self._layout.groups)
-            new = self._new_group(group, index)
+            new = made(self, group, index)
             layout = self._layout._replace(grouped=True).with_group(who, new)
             found = self._masks.terms(who, layout, [group], index)
             self._replan(layout._replace(terms=layout.terms + found))
@@ -217,6 +190,7 @@ class Optimizer(Rule):
             tuple(plan.summed),
             plan.loss_scale,
             self._good_steps,
+            plan.grad_norm,
         )
 
     def _replan(self, layout: Layout) -> None:
@@ -275,35 +249,7 @@ class Optimizer(Rule):
         """
         if self._direct and grads is not ...:
             return self._plan.step(grads)
-        return self._step(grads)
-
-    def _step(self, grads: Any) -> bool:
-        """A step that is not the plan's alone."""
-        who, plan, whole = type(self).__name__, self._alone(), self._layout.whole
-        waiting = plan.micro
-        if grads is ... and not waiting:
-            raise ValueError(f"{who}.step: grads must be given; nothing has been accumulated")
-        if waiting and grads is not ... and grads is not None:
-            raise ValueError(
-                f"{who}.step: grads must be left out, since {waiting} accumulated "
-                f"micro-batch{'es wait' if waiting > 1 else ' waits'} for this step"
-            )
-        grads = None if grads is ... else grads
-        try:
-            if whole.backend == "c":
-                made = plan.step(grads)
-            else:
-                from . import _by_reference
-
-                with plan:
-                    made = _by_reference.step(self, grads)
-        finally:
-            self._settle()
-        if whole.scaler is not None:
-            plan.loss_scale, self._good_steps = whole.scaler.after(
-                made, plan.loss_scale, self._good_steps
-            )
-        return made
+        return _steps.step(self, grads)
 
     def accumulate(self, grads: Any) -> None:
         """Add the gradients of a micro-batch to those that wait for the next ``step()``.
@@ -329,19 +275,37 @@ class Optimizer(Rule):
         >>> opt.step(), w
         (True, array([-0.5, -1.5]))
         """
-        plan = self._alone()
-        if not self._layout.summing:
-            with plan:
-                plan.collect(grads)  # refused before any memory is taken
-                self._replan(self._layout._replace(summing=True))
-        if self._layout.whole.backend == "c":
-            self._plan.accumulate(grads)
-        else:
-            from . import _by_reference
+        _steps.accumulate(self, grads)
 
-            with self._plan:
-                _by_reference.accumulate(self, grads)
+    def drop(self) -> None:
+        """Forget the gradients that `accumulate` has collected since the last step."""
+        with self._alone():
+            self._plan.drop()
         self._settle()
+
+    def resync(self) -> None:
+        """Take over what has been written into the parameters, such as loaded weights.
+
+        A `master` is what narrow parameters are continued in, so that without this the next step
+        undoes what was written (float32), or mixes it with the lower bits of what was there
+        ("split"). The averages begin again at the parameters; their weights still go by the
+        updates made, so that one of many steps gives what was written the weight of all of them.
+        The rule's state and the counters stay. `load_state_dict` needs no `resync`: it takes
+        masters and averages from the state.
+
+        Examples
+        --------
+        >>> import numpy as np, lrcore
+        >>> w = np.zeros(2, np.float16)
+        >>> opt = lrcore.SGD(w, lr=1.0, master="float32", ema=0.5)  # first the optimizer,
+        >>> w[:] = [3.0, 4.0]  # then the weights
+        >>> opt.resync()
+        >>> opt.averages()
+        array([3., 4.], dtype=float32)
+        """
+        with self._alone():
+            for store, own in zip(self._layout.stores, self._layout.arrays, strict=True):
+                resync(store, own)
 
     # -------------------------------------------------------------------------- to read
 
@@ -358,18 +322,25 @@ class Optimizer(Rule):
 
     @property
     def grad_norm(self) -> float:
-        """2-norm of the gradients of the last step, before clipping; 0.0 without ``clip_norm``."""
+        """2-norm of the gradients of the last step that was made, before clipping.
+
+        Over the groups without a ``clip_norm`` of their own; `stats` has that of each group. 0.0
+        without ``clip_norm`` and after `load_state_dict`; ``clip_norm=inf`` measures, and no more.
+        """
         return float(self._plan.grad_norm)
 
     @property
     def loss_scale(self) -> float:
-        """The number to multiply the next loss with; 1.0 where nothing is scaled. Assignable."""
+        """The number to multiply the next loss with; 1.0 where nothing is scaled. Assignable.
+
+        Inside the floor and ceiling of a `LossScaler`.
+        """
         return float(self._plan.loss_scale)
 
     @loss_scale.setter
     def loss_scale(self, value: float) -> None:
         who = type(self).__name__
-        scale = check_value(who, "loss_scale", value, POSITIVE)
+        scale = self._layout.whole.check_scale(who, "loss_scale", value)
         with self._alone():
             if self._plan.micro:
                 raise ValueError(
@@ -381,7 +352,10 @@ class Optimizer(Rule):
 
     @property
     def stats(self) -> Stats:
-        """What the last step measured, with ``stats=True``: a snapshot, see `Stats`."""
+        """What the last step measured, with ``stats=True``: a snapshot, see `Stats`.
+
+        Nothing (NaN) before the first step, also after `load_state_dict`.
+        """
         layout = self._layout
         if layout.stats is None:
             raise RuntimeError(
@@ -421,8 +395,9 @@ class Optimizer(Rule):
 
         Parameters
         ----------
-        which : {"ema", "swa", "slow"}, optional
-            May be left out where one of ema and swa is on.
+        which : {"ema", "swa", "lookahead"}, optional
+            May be left out where one of ema and swa is on, or nothing but lookahead. The slow
+            parameters of lookahead are also called "slow", as in `state`.
 
         Examples
         --------
@@ -440,8 +415,9 @@ class Optimizer(Rule):
 
         Parameters
         ----------
-        which : {"ema", "swa", "slow"}, optional
-            May be left out where one of ema and swa is on.
+        which : {"ema", "swa", "lookahead"}, optional
+            May be left out where one of ema and swa is on, or nothing but lookahead. The slow
+            parameters of lookahead are also called "slow", as in `state`.
 
         Notes
         -----
@@ -456,8 +432,10 @@ class Optimizer(Rule):
     def __repr__(self) -> str:
         groups = ", ".join(repr(g) for g in self.param_groups)
         count = len(self._layout.leaves)
+        shown = {"t": self.t, **self._layout.whole.shown}
+        options = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         arrays = f"{count} array{'s' * (count != 1)}"
-        return f"<{type(self).__name__} of {arrays}, t={self.t}: {groups}>"
+        return f"<{type(self).__name__} of {arrays}, {options}: {groups}>"
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a run needs to go on: plain dicts, numbers, strings and arrays.
@@ -493,7 +471,9 @@ class Optimizer(Rule):
         -----
         Hyper-parameters and options become those of the state. How things are stored
         (``state_dtype``, ``master``, which averages there are, ``state_file``), ``stats`` and
-        ``backend`` stay as they are here.
+        ``backend`` stay as they are here. The parameters are no part of the state: they must be
+        what they were, before or after, and `resync` must not be called. `grad_norm` is 0.0 and
+        `stats` are NaN until the next step.
         """
         from . import _state
 

@@ -31,7 +31,9 @@ def named(who: str, whole: Whole, which: str | None) -> str:
         return main[0]
     which = "slow" if isinstance(which, str) and which == "lookahead" else which
     if not isinstance(which, str) or which not in AVERAGES:
-        raise ValueError(f'{who}: which must be "ema", "swa" or "lookahead" (or "slow"), got {which!r}')
+        raise ValueError(
+            f'{who}: which must be "ema", "swa" or "lookahead" (or "slow"), got {which!r}'
+        )
     if which not in on:
         raise RuntimeError(
             f"{who}: the average {which!r} must be switched on with {AVERAGES[which]}= at "

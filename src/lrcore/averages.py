@@ -1,10 +1,10 @@
 """Averages of the parameters, made in the pass that updates them.
 
 Each is an option of every optimizer (``ema=``, ``swa=``, ``lookahead=``) and begins at the
-parameters as they are when the optimizer is made, or at ``opt.resync()``. ``opt.averages()`` reads them, ``with
-opt.averaged():`` puts them in place of the parameters for an evaluation. Where several are on, an
-update does Lookahead first, then EMA, then SWA. ``k`` is the number of an update, from 1; every
-parameter counts its own.
+parameters as they are when the optimizer is made, or at ``opt.resync()``. ``opt.averages()`` reads
+them, ``with opt.averaged():`` puts them in place of the parameters for an evaluation. Where several
+are on, an update does Lookahead first, then EMA, then SWA. ``k`` is the number of an update, from
+1; every parameter counts its own.
 """
 
 from __future__ import annotations

@@ -455,8 +455,8 @@ enum { KEPT = sizeof kept / sizeof *kept };
 static const struct {
     int64_t n, units;
     int columns;
-} sorts[] = {{1, 1, 0},     {129, 3, 0}, {0, 1, 0},      {7, 1, 0},      {1000, 10, 1},
-             {1025, 25, 0}, {33, 11, 1}, {16390, 10, 0}, {8193, 2731, 1}};
+} sorts[] = {{1, 1, 0},     {129, 3, 0}, {0, 1, 0},      {7, 1, 0},       {1000, 10, 1},
+             {1025, 25, 0}, {33, 11, 1}, {16390, 10, 0}, {8193, 2731, 1}, {2049, 683, 0}};
 
 enum { PARTS = sizeof sorts / sizeof *sorts, STORED_STEPS = 5, REFUSED = 3 };
 

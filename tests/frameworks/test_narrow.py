@@ -73,7 +73,7 @@ def accuracy(torch):
 
 @pytest.mark.parametrize("task", ["digits network", "convolution", "transformer"])
 @pytest.mark.parametrize(
-    "choice", ["state bfloat16, stochastic", "state int8, nearest", "state int8, stochastic"]
+    "choice", ["state bfloat16, nearest", "state int8, nearest", "state int8, stochastic"]
 )
 def test_narrow_state_ends_within_1_percent_of_float32(task, choice, accuracy):
     ratios = [accuracy(task, choice, s) / accuracy(task, "float32", s) for s in range(3)]
@@ -204,14 +204,19 @@ def grams(torch, u, g):
 def test_cautious_and_grams_are_the_published_formulas(
     make, direction, weight_decay, option, torch
 ):
+    """A fourth parameter comes to a step that one of its 2000 elements agrees with."""
     lr = 0.01
-    theirs, states = [torch.tensor(p) for p in draw(0)], [{} for _ in SHAPES]
+    ours = [*draw(0), np.ones(2000)]
+    theirs, states = [torch.tensor(p) for p in ours], [{} for _ in ours]
+    opt = make(ours, lr=lr, weight_decay=weight_decay, **{option.__name__: True})
     for k in range(1, STEPS + 1):
-        for p, g, s in zip(theirs, map(torch.tensor, draw(k)), states, strict=True):
+        grads = [*draw(k), np.ones(2000)]
+        if k == STEPS:
+            grads[-1][1:] = -0.01
+        opt.step(grads)
+        for p, g, s in zip(theirs, map(torch.tensor, grads), states, strict=True):
             u = option(torch, direction(torch, g, s, k), g)
             p.mul_(1 - lr * weight_decay).sub_(lr * u)
-    ours = draw(0)
-    stepped(ours, make, lr=lr, weight_decay=weight_decay, **{option.__name__: True})
     assert_close(ours, theirs, 1e-9)
 
 
@@ -264,8 +269,8 @@ def test_accumulation_is_that_of_backward_on_parts_of_the_loss(torch):
     ours, theirs = network(torch, 0), network(torch, 0)
     x, y = torch.randn(STEPS, 4, 8, 6).double(), torch.randn(STEPS, 4, 8, 1).double()
     params = views(torch, ours)
-    a = lrcore.AdamW(params, lr=0.01, clip_norm=0.5, zero_grads=True)
-    b = torch.optim.AdamW(theirs.parameters(), lr=0.01)
+    a = lrcore.SGD(params, lr=0.1, momentum=0.9, clip_norm=0.5, zero_grads=True)
+    b = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
     square = torch.nn.functional.mse_loss
     for some_x, some_y in zip(x, y, strict=True):
         b.zero_grad()
@@ -285,10 +290,9 @@ def test_loss_scaler_is_grad_scaler_with_clipping_between_unscale_and_step(torch
     ours, theirs = network(torch, 0).float(), network(torch, 0).float()
     params = views(torch, ours)
     scaler = lrcore.LossScaler(init=2.0**10, growth=4.0, backoff=0.25, every=5)
-    a = lrcore.AdamW(
-        params, lr=0.01, clip_norm=0.5, loss_scale=scaler, nonfinite="skip", zero_grads=True
-    )
-    b = torch.optim.AdamW(theirs.parameters(), lr=0.01)
+    options = {"loss_scale": scaler, "nonfinite": "skip", "zero_grads": True}
+    a = lrcore.SGD(params, lr=0.1, momentum=0.9, clip_norm=0.5, **options)
+    b = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
     s = torch.amp.GradScaler(
         "cpu", init_scale=2.0**10, growth_factor=4.0, backoff_factor=0.25, growth_interval=5
     )

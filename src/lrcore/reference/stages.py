@@ -6,7 +6,7 @@ to it.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,8 +19,8 @@ Array: TypeAlias = NDArray[Any]
 
 
 def clip_coefficient(clip_norm: float, norm: float) -> float:
-    """What brings a gradient of this norm down to `clip_norm`, at most 1; 1 where that is 0."""
-    clip = clip_norm / (norm + 1e-6) if clip_norm else 1.0
+    """What brings a gradient of this norm down to `clip_norm`, at most 1; 1 where that is 0 or inf."""
+    clip = clip_norm / (norm + 1e-6) if clip_norm and clip_norm < inf else 1.0
     return 1.0 if clip >= 1.0 else clip
 
 

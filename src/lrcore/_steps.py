@@ -1,0 +1,57 @@
+"""Steps that are more than their plan's: what waits for them, scales that adapt, the reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._optimizer import Optimizer
+
+__all__ = ["accumulate", "step"]
+
+
+def step(opt: Optimizer, grads: Any) -> bool:
+    """`Optimizer.step`; ``...`` stands for no gradients given."""
+    who, plan, whole = type(opt).__name__, opt._alone(), opt._layout.whole
+    waiting = plan.micro
+    if grads is ... and not waiting:
+        raise ValueError(f"{who}.step: grads must be given; nothing has been accumulated")
+    if waiting and grads is not ... and grads is not None:
+        raise ValueError(
+            f"{who}.step: grads must be left out, since {waiting} accumulated "
+            f"micro-batch{'es wait' if waiting > 1 else ' waits'} for this step; drop() forgets "
+            "what waits"
+        )
+    grads = None if grads is ... else grads
+    try:
+        if whole.backend == "c":
+            made = plan.step(grads)
+        else:
+            from . import _by_reference
+
+            with plan:
+                made = _by_reference.step(opt, grads)
+    finally:
+        opt._settle()
+    if whole.scaler is not None:
+        plan.loss_scale, opt._good_steps = whole.scaler.after(
+            made, plan.loss_scale, opt._good_steps
+        )
+    return made
+
+
+def accumulate(opt: Optimizer, grads: Any) -> None:
+    """`Optimizer.accumulate`."""
+    plan = opt._alone()
+    if not opt._layout.summing:
+        with plan:
+            plan.collect(grads)  # refused before any memory is taken
+            opt._replan(opt._layout._replace(summing=True))
+    if opt._layout.whole.backend == "c":
+        opt._plan.accumulate(grads)
+    else:
+        from . import _by_reference
+
+        with opt._plan:
+            _by_reference.accumulate(opt, grads)
+    opt._settle()
