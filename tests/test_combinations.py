@@ -19,7 +19,7 @@ import lrcore
 from lrcore import _verify
 from lrcore._cases import SWITCHED, rules
 from lrcore._combinations import FLOATS, LAYOUTS, MASTERS, Combination, Group
-from lrcore._slots import TRACED_WHOLE
+from lrcore._optimizer.slots import TRACED_WHOLE
 from lrcore.options import LossScaler
 
 DEFAULT = range(252)

@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import lrcore
-from lrcore import _keywords, _options, schedules
+from lrcore import schedules
+from lrcore._optimizer import keywords, options
 
 BACKENDS = pytest.mark.parametrize("backend", ["c", "numpy"])
 COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
@@ -26,8 +27,8 @@ def message_of(error):
 
 
 def test_the_tables_the_types_and_the_docs_name_the_same_options():
-    names = {*_options.GROUP, *_options.WHOLE, *_options.MASKS}
-    assert names == set(_keywords.Options.__annotations__)
+    names = {*options.GROUP, *options.WHOLE, *options.MASKS}
+    assert names == set(keywords.Options.__annotations__)
     for name in names:
         assert f"    {name} : " in lrcore.Optimizer.__doc__, name
 
@@ -455,8 +456,8 @@ def test_masks_survive_copying_and_saving(how):
 
 
 def test_a_plain_step_is_the_plans_alone():
-    for options in ({}, {"ema": 0.5, "stats": True, "zero_grads": True, "loss_scale": 2.0}):
-        assert lrcore.AdamW(np.zeros(1), **options)._direct
+    for given in ({}, {"ema": 0.5, "stats": True, "zero_grads": True, "loss_scale": 2.0}):
+        assert lrcore.AdamW(np.zeros(1), **given)._direct
     scaled = lrcore.AdamW(np.zeros(1), loss_scale=lrcore.LossScaler(), nonfinite="skip")
     assert not scaled._direct
     opt = lrcore.AdamW(np.zeros(1))

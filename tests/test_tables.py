@@ -62,7 +62,7 @@ SOURCES = Path(__file__).parents[1] / "csrc"
 
 
 def test_the_reference_and_the_kernels_cut_alike():
-    from lrcore import _slots
+    from lrcore._optimizer import slots
     from lrcore.reference import reduce, storage
 
     header = (SOURCES / "engine.h").read_text()
@@ -71,18 +71,19 @@ def test_the_reference_and_the_kernels_cut_alike():
     assert f"LRC_STRIP = {reduce.STRIP}," in header
     assert _core.BLOCK % reduce.LANES == 0
     assert f"LRC_Q8_BLOCK = {storage.BLOCK} " in (SOURCES / "lrcore.h").read_text()
-    assert storage.BLOCK == _slots.BLOCK_8BIT
-    assert reduce.CHUNK == _slots.CHUNK
+    assert storage.BLOCK == slots.BLOCK_8BIT
+    assert reduce.CHUNK == slots.CHUNK
 
 
 def test_a_row_of_statistics_has_the_columns_of_the_struct():
-    from lrcore import _layout, _stats
+    from lrcore._optimizer import layout
+    from lrcore._optimizer import stats as front
     from lrcore.reference import stats
 
     text = (SOURCES / "lrcore.h").read_text()
     fields = text[: text.index("} lrc_stats;")].rpartition("typedef struct {")[2]
     fields = re.sub(r"/\*.*?\*/", "", fields, flags=re.DOTALL)
     names = [x for line in re.findall(r"double ([^;]+);", fields) for x in line.split(", ")]
-    assert _layout.ROW == stats.COLUMNS == len(names)
+    assert layout.ROW == stats.COLUMNS == len(names)
     for i, name in enumerate(names):
-        assert getattr(stats, name.upper()) == getattr(_stats, name.upper()) == i
+        assert getattr(stats, name.upper()) == getattr(front, name.upper()) == i

@@ -26,8 +26,8 @@ from ._core import (
     set_isa,
     set_num_threads,
 )
-from ._masks import layerwise, matrices_only
 from ._optimizer import Optimizer, ParamGroup
+from ._optimizer.masks import layerwise, matrices_only
 from ._schedule import Schedule
 from .optimizers import LAMB, SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 
@@ -40,13 +40,13 @@ _LATER = {
     "SWA": "averages",
     "Lookahead": "averages",
     "LossScaler": "options",
-    "Stats": "_stats",
-    "StepStats": "_stats",
+    "Stats": "_optimizer.stats",
+    "StepStats": "_optimizer.stats",
 }
 _MODULES = ("averages", "functional", "options", "reference")
 
 if TYPE_CHECKING:
-    from ._stats import Stats, StepStats
+    from ._optimizer.stats import Stats, StepStats
     from .averages import EMA, SWA, Lookahead
     from .options import AGC, LossScaler
 

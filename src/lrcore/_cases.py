@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from . import _core, optimizers, schedules
 from ._hyper import DOMAINS, RULES
 from ._optimizer import Optimizer
-from ._slots import bfloat16
+from ._optimizer.slots import bfloat16
 from .reference.step import CHUNK
 
 __all__ = ["DTYPES", "OPTIONS", "SIZES", "SWITCHED", "Case", "Results", "arrays_of", "cases",

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _core, _memory, optimizers
+from . import _core, optimizers
 from ._domain import Interval
 from ._hyper import DOMAINS, RULES
 from ._hyper import slots as places
-from ._masks import Terms
-from ._optimizer import Optimizer
+from ._optimizer import Optimizer, memory
+from ._optimizer.masks import Terms
+from ._optimizer.slots import Slot, real
+from ._optimizer.tree import Leaf
 from ._schedule import Schedule
-from ._slots import Slot, real
-from ._tree import Leaf
 
 Array: TypeAlias = NDArray[Any]
 
@@ -89,9 +89,9 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     values = _values(rule, hyper)
     starts = _CLASSES[rule]._starts(values)
     leaf = Leaf(p, "", "")
-    _memory.check_params(rule, [leaf], [""])
+    memory.check_params(rule, [leaf], [""])
     slots = [Slot(k, real(p.dtype), start=v) for k, v in starts.items() if v is not None]
-    (arrays,) = _memory.allocate([leaf], [{}], [slots], _memory.slabs)
+    (arrays,) = memory.allocate([leaf], [{}], [slots], memory.slabs)
     return tuple(arrays.values())
 
 
@@ -107,7 +107,7 @@ def _apply(
     leaves = [Leaf(p, "p", "")] + [
         Leaf(a, name, f" state {name}") for a, name in zip(state, names, strict=True)
     ]
-    _memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
+    memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
     for leaf in leaves[1:]:
         if leaf.array.shape != p.shape or leaf.array.dtype != real(p.dtype):
             raise ValueError(
@@ -115,7 +115,7 @@ def _apply(
                 f"got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
-    store = _memory.store(leaves[0], RULES[rule][1], arrays, None, Terms())
+    store = memory.store(leaves[0], RULES[rule][1], arrays, None, Terms())
     plan = _core.Plan(RULES[rule][0], [store], [""], 0, 1)
     for name, value in values.items():
         for slot, v, label in places(name, value, RULES[rule][2]):

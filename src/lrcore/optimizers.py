@@ -16,7 +16,7 @@ from ._optimizer import Optimizer
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._keywords import Options
+    from ._optimizer.keywords import Options
 
 __all__ = ["LAMB", "SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
 

@@ -93,6 +93,23 @@ def test_bfloat16_parameters_train_a_network_stochastically_and_not_to_nearest(a
     assert stochastic < 1.01 * full
 
 
+def test_a_bfloat16_parameter_of_torch_is_stepped_through_a_view(torch):
+    """As docs/memory.md does it."""
+    try:
+        bfloat16 = import_module("ml_dtypes").bfloat16
+    except ImportError:
+        missing("ml_dtypes")
+
+    def view(tensor):
+        return tensor.detach().view(torch.uint16).numpy().view(bfloat16)
+
+    p = torch.ones(3, dtype=torch.bfloat16, requires_grad=True)
+    opt = lrcore.SGD(view(p), lr=0.5, master="split")
+    (p * p).sum().backward()
+    opt.step(view(p.grad))
+    assert p.tolist() == [0, 0, 0]
+
+
 # ----------------------------------------------------------------------------- averages
 
 

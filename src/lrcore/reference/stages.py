@@ -19,7 +19,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 def clip_coefficient(clip_norm: float, norm: float) -> float:
-    """What brings a gradient of this norm down to `clip_norm`, at most 1; 1 where that is 0 or inf."""
+    """What brings a gradient of this norm down to `clip_norm`, at most 1; 0 and inf leave it."""
     clip = clip_norm / (norm + 1e-6) if clip_norm and clip_norm < inf else 1.0
     return 1.0 if clip >= 1.0 else clip
 

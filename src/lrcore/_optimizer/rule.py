@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ._hyper import RULES, STATES, check, slots
-from ._options import GROUP, check_group
-from ._schedule import Schedule
+from .._hyper import RULES, STATES, check, slots
+from .._schedule import Schedule
+from .options import GROUP, check_group
 
 __all__ = ["Rule"]
 

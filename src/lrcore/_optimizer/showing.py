@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._options import Whole
-from ._slots import AVERAGES
+from .options import Whole
+from .slots import AVERAGES
 
 if TYPE_CHECKING:
-    from ._optimizer import Optimizer
+    from .optimizer import Optimizer
 
 __all__ = ["averages", "named"]
 

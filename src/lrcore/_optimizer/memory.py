@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._masks import Terms
-from ._slots import AVERAGES, FOLLOWING, Slot
-from ._tree import Leaf
+from .masks import Terms
+from .slots import AVERAGES, FOLLOWING, Slot
+from .tree import Leaf
 
 __all__ = [
     "Arrays",

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
-from ._domain import Interval
-from ._hyper import POSITIVE, check_value
-from ._tree import spread
+from .._domain import Interval
+from .._hyper import POSITIVE, check_value
+from .tree import spread
 
 if TYPE_CHECKING:
-    from ._layout import Layout
+    from .layout import Layout
 
 __all__ = ["DecayMask", "Given", "LrScale", "Terms", "layerwise", "matrices_only"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ._layout import send
-from ._options import GROUP, MASKS, WHOLE
+from .layout import send
+from .options import GROUP, MASKS, WHOLE
 
 if TYPE_CHECKING:
-    from ._optimizer import Optimizer
+    from .optimizer import Optimizer
 
 __all__ = ["ParamGroup", "is_groups", "made"]
 

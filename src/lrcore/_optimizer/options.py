@@ -12,14 +12,14 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from . import _core
-from ._domain import Interval
-from ._hyper import CLIP_NORM, POSITIVE, STATES, check_value
-from ._schedule import Schedule
-from ._slots import FORMATS, bfloat16
+from .. import _core
+from .._domain import Interval
+from .._hyper import CLIP_NORM, POSITIVE, STATES, check_value
+from .._schedule import Schedule
+from .slots import FORMATS, bfloat16
 
 if TYPE_CHECKING:
-    from .options import LossScaler
+    from ..options import LossScaler
 
 __all__ = [
     "GROUP",
@@ -71,7 +71,7 @@ def _config(module: str, cls: str) -> Check:
     def check(who: str, name: str, value: Any) -> Any:
         if value is None:
             return None
-        return getattr(import_module(f"{__package__}.{module}"), cls).of(who, name, value)
+        return getattr(import_module(f"lrcore.{module}"), cls).of(who, name, value)
 
     return check
 

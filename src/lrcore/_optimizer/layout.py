@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, _memory
-from ._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, curve, slots
-from ._options import NONFINITE, Whole
-from ._slots import AVERAGES, Slot, real, slots_of, trace_every
-from ._tree import Leaf, flatten, labelled, rebuilt
+from .. import _core
+from .._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, curve, slots
+from . import memory
+from .options import NONFINITE, Whole
+from .slots import AVERAGES, Slot, real, slots_of, trace_every
+from .tree import Leaf, flatten, labelled, rebuilt
 
 if TYPE_CHECKING:
-    from ._file import StateFile
-    from ._masks import Terms
-    from ._optimizer import Optimizer
+    from .file import StateFile
+    from .masks import Terms
+    from .optimizer import Optimizer
 
 __all__ = ["Layout", "Progress", "planned", "send"]
 
@@ -63,8 +64,8 @@ class Layout(NamedTuple):
     trees: list[Any]
     leaves: list[Leaf]
     terms: list[Terms]
-    arrays: list[_memory.Arrays]
-    stores: list[_memory.Store]
+    arrays: list[memory.Arrays]
+    stores: list[memory.Store]
     stats: NDArray[np.float64] | None
 
     @classmethod
@@ -148,14 +149,12 @@ def check_formats(who: str, layout: Layout, labels: list[str]) -> None:
 def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[Layout, _core.Plan]:
     """The layout with the slots it needs, and its plan, ready for a step."""
     who, leaves, labels = kind.__name__, layout.leaves, layout.labels()
-    _memory.check_params(who, leaves, labels)
+    memory.check_params(who, leaves, labels)
     check_formats(who, layout, labels)
-    arrays = _memory.allocate(
-        leaves, layout.arrays, layout.slots(kind), layout.file or _memory.slabs
-    )
+    arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
     _encode_starts(kind, layout, arrays)
     stores = [
-        _memory.store(leaf, RULES[kind.rule][1], own, _axis(layout.groups[leaf.group]), terms)
+        memory.store(leaf, RULES[kind.rule][1], own, _axis(layout.groups[leaf.group]), terms)
         for leaf, own, terms in zip(leaves, arrays, layout.terms, strict=True)
     ]
     if layout.grouped:
@@ -180,21 +179,21 @@ def _axis(values: Mapping[str, Any]) -> int | None:
     return None if values["agc"] is None else int(values["agc"].axis)
 
 
-def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[_memory.Arrays]) -> None:
+def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[memory.Arrays]) -> None:
     """Let new 8-bit states begin at their value, where that is not zero."""
     narrow = [values for values in layout.groups if values["state_dtype"] == "int8"]
     if not any(start for values in narrow for start in kind._starts(values).values()):
         return
-    from . import _convert
+    from . import convert
 
     for i, (leaf, have, own) in enumerate(zip(layout.leaves, layout.arrays, arrays, strict=True)):
         for j, (name, start) in enumerate(kind._starts(layout.groups[leaf.group]).items()):
             if start and name not in have and own[name].dtype == np.uint8:
                 x = np.full(leaf.array.size, start, real(leaf.array.dtype))
-                _convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
+                convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
 
 
-def _rows(layout: Layout, arrays: list[_memory.Arrays]) -> NDArray[np.float64] | None:
+def _rows(layout: Layout, arrays: list[memory.Arrays]) -> NDArray[np.float64] | None:
     """Room for the statistics: NaN until a parameter is measured with the trace it has."""
     if not layout.whole.stats:
         return None

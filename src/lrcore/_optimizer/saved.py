@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._hyper import RULES
-from ._layout import Layout
-from ._memory import Store, flat
-from ._slots import AVERAGES, BLOCK_8BIT, Slot, real
-from ._tree import Leaf
+from .._hyper import RULES
+from .layout import Layout
+from .memory import Store, flat
+from .slots import AVERAGES, BLOCK_8BIT, Slot, real
+from .tree import Leaf
 
 __all__ = ["check_convertible", "check_same", "order", "require", "write"]
 
@@ -162,13 +162,13 @@ def _write_state(
         if scale in own:
             own[scale][...] = entry[scale]
         return
-    from . import _convert
+    from . import convert
 
     like = entry.get("order", "C")
     stored = entry[name].reshape(-1, order=like)
-    x = _convert.decode(rule, name, stored, entry.get(scale), real(leaf.array.dtype))
+    x = convert.decode(rule, name, stored, entry.get(scale), real(leaf.array.dtype))
     x = flat(x.reshape(entry[name].shape, order=like), leaf.array)
-    _convert.encode(rule, name, x, own, leaf, layout.whole.seed, i, j)
+    convert.encode(rule, name, x, own, leaf, layout.whole.seed, i, j)
 
 
 def _write_master(store: Store, own: Mapping[str, Array], entry: Entry) -> None:

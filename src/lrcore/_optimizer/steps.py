@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._optimizer import Optimizer
+    from .optimizer import Optimizer
 
 __all__ = ["accumulate", "step"]
 
@@ -27,10 +27,10 @@ def step(opt: Optimizer, grads: Any) -> bool:
         if whole.backend == "c":
             made = plan.step(grads)
         else:
-            from . import _by_reference
+            from . import by_reference
 
             with plan:
-                made = _by_reference.step(opt, grads)
+                made = by_reference.step(opt, grads)
     finally:
         opt._settle()
     if whole.scaler is not None:
@@ -50,8 +50,8 @@ def accumulate(opt: Optimizer, grads: Any) -> None:
     if opt._layout.whole.backend == "c":
         opt._plan.accumulate(grads)
     else:
-        from . import _by_reference
+        from . import by_reference
 
         with opt._plan:
-            _by_reference.accumulate(opt, grads)
+            by_reference.accumulate(opt, grads)
     opt._settle()

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _core, _showing, _steps
-from ._group import ParamGroup, is_groups, made
-from ._hyper import RULES
-from ._layout import Layout, Progress, planned
-from ._masks import Given
-from ._memory import resync
-from ._options import split
-from ._rule import Rule
-from ._schedule import Schedule
+from .. import _core
+from .._hyper import RULES
+from .._schedule import Schedule
+from . import showing, steps
+from .group import ParamGroup, is_groups, made
+from .layout import Layout, Progress, planned
+from .masks import Given
+from .memory import resync
+from .options import split
+from .rule import Rule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._stats import Stats
+    from .stats import Stats
 
 __all__ = ["Optimizer", "ParamGroup"]
 
@@ -69,7 +70,7 @@ class Optimizer(Rule):
         element and a scale for 128 of them. Cannot be changed.
     rounding : {"nearest", "stochastic"}, default "nearest"
         How numbers are stored in a narrow format. "stochastic" is unbiased: updates far below the
-        last bit still count. Second moments in 8 bits are always rounded so.
+        last bit still count. Narrow second moments are always rounded so.
     master : {None, "float32", "split"}, default None
         What narrow parameters are continued in: a float32 copy, or, for bfloat16, the 16 bits that
         they lack. Cannot be changed. What is written into the parameters later takes `resync`.
@@ -137,7 +138,7 @@ class Optimizer(Rule):
             layout = layout.with_group(who, group)
         layout = layout._replace(terms=self._masks.terms(who, layout, given))
         if whole.state_file is not None:
-            from ._file import StateFile
+            from .file import StateFile
 
             layout = layout._replace(file=StateFile(who, whole.state_file))
         progress = Progress(loss_scale=whole.first_scale)
@@ -249,7 +250,7 @@ class Optimizer(Rule):
         """
         if self._direct and grads is not ...:
             return self._plan.step(grads)
-        return _steps.step(self, grads)
+        return steps.step(self, grads)
 
     def accumulate(self, grads: Any) -> None:
         """Add the gradients of a micro-batch to those that wait for the next ``step()``.
@@ -275,7 +276,7 @@ class Optimizer(Rule):
         >>> opt.step(), w
         (True, array([-0.5, -1.5]))
         """
-        _steps.accumulate(self, grads)
+        steps.accumulate(self, grads)
 
     def drop(self) -> None:
         """Forget the gradients that `accumulate` has collected since the last step."""
@@ -361,7 +362,7 @@ class Optimizer(Rule):
             raise RuntimeError(
                 f"{type(self).__name__}: stats must be switched on with stats=True at construction"
             )
-        from ._stats import Stats
+        from .stats import Stats
 
         sizes, groups = zip(*((x.array.size, x.group) for x in layout.leaves), strict=True)
         traced = [own["trace"].size for own in layout.arrays]
@@ -407,7 +408,7 @@ class Optimizer(Rule):
         >>> opt.step({"w": np.array([-1.0])}), params, opt.averages()
         (True, {'w': array([1.])}, {'w': array([0.5])})
         """
-        name = _showing.named(type(self).__name__, self._layout.whole, which)
+        name = showing.named(type(self).__name__, self._layout.whole, which)
         return self._layout.structure([own[name] for own in self._layout.arrays])
 
     def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
@@ -424,8 +425,8 @@ class Optimizer(Rule):
         The parameters are restored bit for bit, also after an exception. Until then the optimizer
         can neither be stepped nor changed. Takes the memory of a second set of parameters.
         """
-        name = _showing.named(type(self).__name__, self._layout.whole, which)
-        return _showing.averages(self, name)
+        name = showing.named(type(self).__name__, self._layout.whole, which)
+        return showing.averages(self, name)
 
     # --------------------------------------------------------------------- saving, copying
 
@@ -446,9 +447,9 @@ class Optimizer(Rule):
             ``rule``, ``t``, the options, and for each group its hyper-parameters and, by the path
             of each parameter, its number of updates and copies of the arrays in `state`.
         """
-        from . import _state
+        from .state import save
 
-        return _state.save(self)
+        return save(self)
 
     def load_state_dict(self, state: Mapping[str, Any], *, convert: bool = False) -> None:
         """Take over what `state_dict` returned; the run then goes on bit for bit.
@@ -475,10 +476,10 @@ class Optimizer(Rule):
         what they were, before or after, and `resync` must not be called. `grad_norm` is 0.0 and
         `stats` are NaN until the next step.
         """
-        from . import _state
+        from .state import load
 
         with self._alone():
-            _state.load(self, state, convert)
+            load(self, state, convert)
 
     def __getstate__(self) -> dict[str, Any]:
         with self._alone():

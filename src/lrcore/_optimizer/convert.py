@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
-from ._memory import flat
-from ._slots import is_unsigned
-from ._tree import Leaf
-from .reference import storage
+from .. import _core
+from ..reference import storage
+from .memory import flat
+from .slots import is_unsigned
+from .tree import Leaf
 
 __all__ = ["decode", "encode"]
 

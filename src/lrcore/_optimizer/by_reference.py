@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from . import _core
-from ._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, check_value, slots
-from ._layout import averages_of, selected
-from ._schedule import Schedule
-from .reference import step as reference
+from .. import _core
+from .._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, check_value, slots
+from .._schedule import Schedule
+from ..reference import step as reference
+from .layout import averages_of, selected
 
 if TYPE_CHECKING:
-    from ._domain import Interval
-    from ._optimizer import Optimizer
+    from .._domain import Interval
+    from .optimizer import Optimizer
 
 __all__ = ["accumulate", "step"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import STATS
-from .reference.stats import (
+from .._core import STATS
+from ..reference.stats import (
     CLIP,
     DIVISOR,
     DOT,

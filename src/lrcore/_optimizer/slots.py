@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _core
-from ._hyper import STATES
+from .. import _core
+from .._hyper import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._options import Whole
-    from ._tree import Leaf
+    from .options import Whole
+    from .tree import Leaf
 
 __all__ = [
     "AVERAGES",

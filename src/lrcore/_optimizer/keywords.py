@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Literal, TypedDict
 
-from ._hyper import Number
-from ._masks import DecayMask, LrScale
-from .averages import EMA, SWA, Lookahead
-from .options import AGC, LossScaler
+from .._hyper import Number
+from ..averages import EMA, SWA, Lookahead
+from ..options import AGC, LossScaler
+from .masks import DecayMask, LrScale
 
 __all__ = ["Options"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _saved
-from ._hyper import COUNT, POSITIVE, check_value
-from ._layout import Layout, Progress, planned
-from ._masks import Terms
-from ._options import GROUP, SAVED, Whole, is_schedulable
-from ._schedule import Schedule
-from ._slots import AVERAGES
+from .._hyper import COUNT, POSITIVE, check_value
+from .._schedule import Schedule
+from . import saved
+from .layout import Layout, Progress, planned
+from .masks import Terms
+from .options import GROUP, SAVED, Whole, is_schedulable
+from .slots import AVERAGES
 
 if TYPE_CHECKING:
-    from ._optimizer import Optimizer
+    from .optimizer import Optimizer
 
 __all__ = ["load", "save"]
 
@@ -57,7 +57,7 @@ def _entry(layout: Layout, progress: Progress, k: int) -> dict[str, Any]:
         out["decays"] = False
     if terms.lr_scale != 1:
         out["lr_scale"] = terms.lr_scale
-    if _saved.order(leaf) == "F":
+    if saved.order(leaf) == "F":
         out["order"] = "F"
     if progress.summed[k]:
         out["summed"] = progress.summed[k]
@@ -105,7 +105,7 @@ def load(opt: Optimizer, state: Mapping[str, Any], convert: bool) -> None:
         raise ValueError(str(error)) from None
     layout, plan = planned(type(opt), layout._replace(stats=None), progress)
     for i in range(len(entries)):
-        _saved.write(opt.rule, layout, i, entries[i])
+        saved.write(opt.rule, layout, i, entries[i])
     opt._publish(layout, plan, progress)
 
 
@@ -113,25 +113,25 @@ def _looked_at(
     opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool
 ) -> tuple[Layout, Progress, list[Mapping[str, Any]]]:
     """What a state makes of an optimizer, or an error."""
-    _saved.require(who, "state", state, KEYS | set(SAVED))
+    saved.require(who, "state", state, KEYS | set(SAVED))
     if not isinstance(state["rule"], str) or state["rule"] != opt.rule:
         raise ValueError(f"{who}: rule must be {opt.rule!r}, got {state['rule']!r}")
     t, micro = (_count(who, name, state[name]) for name in ("t", "micro"))
-    saved, layout = state["param_groups"], opt._layout
-    if not isinstance(saved, (list, tuple)) or len(saved) != len(layout.groups):
-        got = len(saved) if isinstance(saved, (list, tuple)) else type(saved).__name__
+    given, layout = state["param_groups"], opt._layout
+    if not isinstance(given, (list, tuple)) or len(given) != len(layout.groups):
+        got = len(given) if isinstance(given, (list, tuple)) else type(given).__name__
         raise ValueError(f"{who}: param_groups must be a list of {len(layout.groups)}, got {got}")
     groups = [
         _group(opt, f"{who}: param_groups[{i}]", group, new)
-        for i, (group, new) in enumerate(zip(layout.groups, saved, strict=True))
+        for i, (group, new) in enumerate(zip(layout.groups, given, strict=True))
     ]
-    for i, new in enumerate(saved):
+    for i, new in enumerate(given):
         paths = {leaf.path for leaf in layout.leaves if leaf.group == i}
-        _saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
+        saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
     whole = _whole(who, layout.whole, state, convert)
     summing = layout.summing or micro > 0
     layout = layout._replace(groups=groups, whole=whole, summing=summing)
-    entries = _entries(opt, who, layout, saved, convert)
+    entries = _entries(opt, who, layout, given, convert)
     progress = Progress(
         t,
         tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
@@ -151,7 +151,7 @@ def _looked_at(
 def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> dict[str, Any]:
     """The saved hyper-parameters of a group, inside their domains; storage is as it is here."""
     who, _, place = where.partition(": ")
-    _saved.require(who, place, new, set(group))
+    saved.require(who, place, new, set(group))
     values = {
         k: _rich(v, group[k], f"{where}[{k!r}]") if is_schedulable(k) else v
         for k, v in new.items()
@@ -163,9 +163,9 @@ def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> di
 
 def _whole(who: str, here: Whole, state: Mapping[str, Any], convert: bool) -> Whole:
     """The saved options that there are once; which averages are kept is as it is here."""
-    saved = {name: state[name] for name in SAVED}
-    saved["clip_norm"] = _rich(saved["clip_norm"], here.clip_norm, f"{who}: clip_norm")
-    whole = Whole.of(who, {**vars(here), **saved})
+    values = {name: state[name] for name in SAVED}
+    values["clip_norm"] = _rich(values["clip_norm"], here.clip_norm, f"{who}: clip_norm")
+    whole = Whole.of(who, {**vars(here), **values})
     for name in AVERAGES.values():
         ours, theirs = (getattr(w, name) is not None for w in (here, whole))
         if ours != theirs and not convert:
@@ -180,14 +180,14 @@ def _whole(who: str, here: Whole, state: Mapping[str, Any], convert: bool) -> Wh
 
 
 def _entries(
-    opt: Optimizer, who: str, layout: Layout, saved: Any, convert: bool
+    opt: Optimizer, who: str, layout: Layout, given: Any, convert: bool
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """What is saved of each parameter, with its place, found to fit."""
     out = []
     for leaf, slots in zip(layout.leaves, layout.slots(type(opt)), strict=True):
         place = f"param_groups[{leaf.group}]['params'][{leaf.path!r}]"
-        entry = saved[leaf.group]["params"][leaf.path]
-        look = _saved.check_convertible if convert else _saved.check_same
+        entry = given[leaf.group]["params"][leaf.path]
+        look = saved.check_convertible if convert else saved.check_same
         look(who, place, entry, opt.rule, leaf, slots)
         out.append((place, entry))
     return out
