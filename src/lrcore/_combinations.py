@@ -256,8 +256,9 @@ class Run:
             else:
                 grads, memory = case.gradients(k)
                 made = float(self.opt.step(case.given(grads)))
-        except _core.NonFiniteError:
-            pass
+        except _core.NonFiniteError as error:
+            letters = np.frombuffer(str(error).encode(), np.uint8)
+            self.log[f"letters of the error of step {k}"] = letters
         opt = self.opt
         said = [made, opt.t, opt.grad_norm, opt.loss_scale]
         self.log[f"made, t, grad_norm, loss_scale after step {k}"] = np.array(said)

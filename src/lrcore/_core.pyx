@@ -190,7 +190,7 @@ cdef span _span(cnp.ndarray a):
     return s
 
 
-#: NumPy's number for bfloat16, once an array of it has been seen; ml_dtypes registers it at run time.
+#: NumPy's number for bfloat16 once an array of it was seen: ml_dtypes registers it at run time.
 cdef int bfloat16 = -1
 
 

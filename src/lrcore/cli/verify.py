@@ -13,10 +13,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "verify",
         help="compare every kernel with the reference, bit for bit, on this machine",
-        description="Compare every rule, dtype and instruction set with the NumPy reference; "
+        description="Compare every rule, dtype and instruction set with the NumPy reference, and "
+        "drawn combinations of storage formats and options; "
         "exit status 1 on any difference.",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and thread counts")
+    parser.add_argument("--quick", action="store_true", help="fewer cases and thread counts")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
 
