@@ -237,6 +237,7 @@ QUIET = partial(Digits, noise=0.0)  # the loss falls towards 0
 RULES = [
     Task("AdamW", Digits, 2000, 3e-3),
     Task("AdamW, images without noise", QUIET, 2000, 3e-3),
+    Task("AdamW, images without noise, lr=0.01", QUIET, 2000, 1e-2),
     Task("SGD(momentum=0.9)", Digits, 2000, 0.1, "SGD", 0.9),
     Task("SGD(momentum=0.99)", Digits, 2000, 0.01, "SGD", 0.99),
     Task("Adagrad", Digits, 2000, 0.03, "Adagrad"),

@@ -57,8 +57,9 @@ class StepStats:
     nonfinite : int
         Gradients that are inf or NaN; 0 where there were none to look at.
     lost : float
-        Share of the elements that did not move though their gradient is not zero: what rounding to
-        the storage of the parameters ate; see below.
+        Share of the elements that did not move though their gradient is not zero. To nearest, what
+        rounding to the storage of the parameters ate; stochastically, it is as large and harmless:
+        what stays in most steps moves by a whole place in some. See below.
 
     Notes
     -----
