@@ -257,7 +257,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
 {
     const lrc_tensor *x = a->x;
     _Alignas(64) lrc_draws d;
-    int stochastic = a->c->rounding == LRC_STOCHASTIC, draw = LRC_DRAW_P;
+    int stochastic = a->c->rounding == LRC_STOCHASTIC;
     d.made = -1;
     for (int j = 0; j < a->states; j++) {
         if (!(a->decoded >> j & 1))
@@ -269,11 +269,12 @@ static void store(const passage *a, int64_t tensor, const block *b)
     if (a->p)
         return;
     const lrc_array p = {x->p, NULL, x->dtype, 0};
-    if (x->master_kind == LRC_SPLIT)
+    if (x->master_kind == LRC_SPLIT) {
         NAME(split)(b->n, b->p, (uint16_t *)x->p + b->at, (uint16_t *)x->master + b->at);
-    else
-        NAME(encode)
-    (&p, b->at, b->n, b->p, bits(a, tensor, draw, stochastic, b, &d), draw % 2);
+        return;
+    }
+    const uint32_t *random = bits(a, tensor, LRC_DRAW_P, stochastic, b, &d);
+    NAME(encode)(&p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
 }
 
 /* ------------------------------------------------------------------------- statistics */
@@ -283,6 +284,7 @@ typedef struct {
     int64_t nonfinite, lost;
     int finite;  /* the gradient is known to be */
     real *trace; /* where the previous step of this chunk is kept; NULL: it is not */
+    int64_t start;
 } observed;
 
 static void watch(lrc_chunk k, const lrc_tensor *x, const lrc_constants *c, observed *o)
@@ -291,7 +293,8 @@ static void watch(lrc_chunk k, const lrc_tensor *x, const lrc_constants *c, obse
     memset(o, 0, sizeof *o);
     o->finite = c->finite;
     if (x->trace && number % c->trace_every == 0)
-        o->trace = (real *)x->trace + number / c->trace_every * LRC_CHUNK - k.start;
+        o->trace = (real *)x->trace + number / c->trace_every * LRC_CHUNK;
+    o->start = k.start;
 }
 
 static void count_nonfinite(size_t n, const real *g, observed *o)
@@ -306,8 +309,9 @@ static void watch_gradient(size_t n, int64_t at, const real *g, observed *o)
     if (!o->finite)
         count_nonfinite(n, g, o);
     if (o->trace) {
-        NAME(strip)(n, g, o->trace + at, &o->sum[LRC_DOT]);
-        NAME(strip)(n, o->trace + at, o->trace + at, &o->sum[LRC_TRACE2]);
+        const real *step = o->trace + (at - o->start);
+        NAME(strip)(n, g, step, &o->sum[LRC_DOT]);
+        NAME(strip)(n, step, step, &o->sum[LRC_TRACE2]);
     }
 }
 
@@ -318,7 +322,7 @@ static void watch_step(const lrc_tensor *x, workbench *w, block *b, observed *o)
     NAME(strip)(b->n, b->p, b->p, &o->sum[LRC_PARAM2]);
     if (!o->trace)
         return;
-    real *step = o->trace + b->at;
+    real *step = o->trace + (b->at - o->start);
     EACH (i, b->n)
         step[i] = b->p[i] - w->old[i];
     NAME(strip)(b->n, step, step, &o->sum[LRC_STEP2]);
