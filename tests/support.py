@@ -1,15 +1,19 @@
-"""What several tests need: tools that may not be there, and other processes."""
+"""What several tests need: small helpers, tools that may not be there, other processes."""
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import lrcore
 
@@ -20,6 +24,22 @@ LINK = [lrcore.get_library(), "-lpthread", "-lm"]
 INCLUDE = ["-I", lrcore.get_include()]
 #: Warnings are errors in the examples too.
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+BACKENDS = pytest.mark.parametrize("backend", ["c", "numpy"])
+#: What copies an optimizer.
+COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+
+
+def f32(*values: float) -> NDArray[np.float32]:
+    """A row of float32."""
+    return np.array(values, np.float32)
+
+
+def message_of(error: Any) -> str:
+    """The text of an error that was expected; one line."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text
 
 
 def missing(what: str) -> NoReturn:

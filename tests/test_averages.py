@@ -6,22 +6,9 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support import BACKENDS, message_of
 
 import lrcore
-
-BACKENDS = pytest.mark.parametrize("backend", ["c", "numpy"])
-COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
-
-
-def f32(*values):
-    return np.array(values, np.float32)
-
-
-def message_of(error):
-    text = str(error.value)
-    assert "\n" not in text
-    return text
-
 
 # ------------------------------------------------------------------------- averages
 

@@ -1,28 +1,14 @@
 """Gradients between steps: accumulation, and the scale of the loss."""
 
 import copy
-import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support import BACKENDS, COPIES, f32
 
 import lrcore
 from lrcore import schedules
-
-BACKENDS = pytest.mark.parametrize("backend", ["c", "numpy"])
-COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
-
-
-def f32(*values):
-    return np.array(values, np.float32)
-
-
-def message_of(error):
-    text = str(error.value)
-    assert "\n" not in text
-    return text
-
 
 # ------------------------------------------------------------------------- accumulation
 

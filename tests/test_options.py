@@ -7,23 +7,11 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support import BACKENDS, COPIES, f32, message_of
 
 import lrcore
 from lrcore import schedules
 from lrcore._optimizer import keywords, options
-
-BACKENDS = pytest.mark.parametrize("backend", ["c", "numpy"])
-COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
-
-
-def f32(*values):
-    return np.array(values, np.float32)
-
-
-def message_of(error):
-    text = str(error.value)
-    assert "\n" not in text
-    return text
 
 
 def test_the_tables_the_types_and_the_docs_name_the_same_options():
