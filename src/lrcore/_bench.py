@@ -127,8 +127,10 @@ def _random(n: int) -> tuple[Any, Any]:
     return rng.standard_normal(n, np.float32), rng.standard_normal(n, np.float32)
 
 
-def _torch_sequence(torch: Any, p: Any, g: Any, scale: float, clip: float, decay: float) -> Call:
-    """Unscale, clip, fused AdamW, EMA and zero, each pass as cheap as torch has it.
+def _torch_sequence(
+    torch: Any, p: Any, g: Any, scale: float, clip: float, decay: float
+) -> tuple[Call, Any]:
+    """Unscale, clip, fused AdamW, EMA and zero, each pass as cheap as torch has it; and the EMA.
 
     One product takes off the loss scale and clips; ``clip_grad_norm_`` after ``unscale_`` would be
     one pass more.
@@ -138,18 +140,17 @@ def _torch_sequence(torch: Any, p: Any, g: Any, scale: float, clip: float, decay
     averages = [t.detach().clone() for t in tensors]
     opt = torch.optim.AdamW(tensors, fused=True)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step() -> None:
-        grads = [t.grad for t in tensors]
-        norm = torch.nn.utils.get_total_norm(grads) / scale
-        factor = torch.clamp(clip / (norm + 1e-6), max=1.0) / scale
-        torch._foreach_mul_(grads, factor)
-        opt.step()
-        torch._foreach_lerp_(averages, tensors, 1 - decay)
-        torch._foreach_zero_(grads)
+        with torch.no_grad():
+            grads = [t.grad for t in tensors]
+            norm = torch.nn.utils.get_total_norm(grads) / scale
+            factor = torch.clamp(clip / (norm + 1e-6), max=1.0) / scale
+            torch._foreach_mul_(grads, factor)
+            opt.step()
+            torch._foreach_lerp_(averages, tensors, 1 - decay)
+            torch._foreach_zero_(grads)
 
-    step.averages = averages
-    return step  # type: ignore[no-any-return]
+    return step, averages[0].numpy()
 
 
 def _bitsandbytes() -> Any:
@@ -195,10 +196,9 @@ def _one_pass(torch: Any, n: int) -> Case:
     sequence = "torch unscale and clip + fused + lerp + zero"
     if torch:
         q = p.copy()
-        theirs = _torch_sequence(torch, q, g, 1024.0, 1.0, 0.999)
+        theirs, ema = _torch_sequence(torch, q, g, 1024.0, 1.0, 0.999)
         opt.step(g)
         theirs()
-        ema = theirs.averages[0].numpy()  # type: ignore[attr-defined]
         if g.any() or not (np.allclose(p, q, rtol=1e-4, atol=1e-6)
                            and np.allclose(opt.averages(), ema, rtol=1e-4, atol=1e-6)):  # fmt: skip
             raise AssertionError("torch's sequence does not agree with one pass of ours")
