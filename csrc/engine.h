@@ -53,8 +53,16 @@ enum {
     LRC_OBSERVED
 };
 
+/* What a rule's scalars are estimated from. */
+typedef struct {
+    int64_t t, n; /* the number of the update; the elements that the sums are over */
+    double loss, sum[LRC_MAX_SUMS];
+} lrc_seen;
+
 typedef struct lrc_engine {
-    void (*constants)(int rule, const double *h, int64_t t, const double *sums, lrc_constants *c);
+    void (*estimate)(int rule, const double *h, const lrc_seen *seen, double *scalars);
+    void (*constants)(int rule, const double *h, int64_t t, const double *scalars,
+                      lrc_constants *c);
     /* Everything that writes. `seen` takes LRC_OBSERVED sums; NULL: no statistics. */
     void (*update)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                    double *seen);

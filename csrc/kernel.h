@@ -41,48 +41,79 @@ typedef double real;
 /* The sign of x: zero of its own sign for a zero, NaN for NaN. */
 #define SIGN(x) ((x) > 0 ? (real)1 : (x) < 0 ? (real)-1 : (x))
 
-/* struct <rule>_state and struct <rule>_hyper from the table; in a rule's file state_t, hyper_t. */
+/* struct <rule>_state, <rule>_hyper and <rule>_scalars from the table; in a rule's file state_t,
+ * hyper_t, scalars_t. */
 typedef real *array;
 #define STATE(...)         \
     {                      \
         array __VA_ARGS__; \
     }
-#define HYPER(...)          \
+#define NUMBERS(...)        \
     {                       \
         double __VA_ARGS__; \
     }
-#define RULE(name, NAME, STATES, HYPERS, notes, decay, sums)                             \
+#define NO_STATE STATE(none)
+#define HYPER NUMBERS
+#define ELEMENT NUMBERS(none)
+#define TENSOR(sums, ...) NUMBERS(__VA_ARGS__)
+#define GROUP(sums, ...) NUMBERS(__VA_ARGS__)
+#define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                          \
     struct name##_state STATES;                                                          \
     struct name##_hyper HYPERS;                                                          \
-    enum { name##_sums = sums, name##_decoupled = LRC_##decay == LRC_DECOUPLED };        \
+    struct name##_scalars SCALARS;                                                       \
+    enum { name##_decoupled = LRC_##decay == LRC_DECOUPLED };                            \
     _Static_assert(sizeof(struct name##_state) <= LRC_MAX_STATES * sizeof(array) &&      \
                        sizeof(struct name##_hyper) <= LRC_MAX_HYPERS * sizeof(double) && \
-                       sums <= LRC_MAX_SUMS,                                             \
-                   "the row of " #name " is longer than lrcore.h and engine.h allow");
+                       sizeof(struct name##_scalars) <= LRC_MAX_SCALARS * sizeof(double), \
+                   "the row of " #name " is longer than lrcore.h allows");
 #include "rules.def"
 #undef RULE
+#undef GROUP
+#undef TENSOR
+#undef ELEMENT
+
+/* <rule>_sums, and whether there are scalars. */
+#define ELEMENT 0, LRC_ELEMENT
+#define TENSOR(sums, ...) sums, LRC_TENSOR
+#define GROUP(sums, ...) sums, LRC_GROUP
+#define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
+#define SUMS_OF_(name, sums, scope)              \
+    enum { name##_sums = sums, name##_scope = scope }; \
+    _Static_assert(sums <= LRC_MAX_SUMS, "the row of " #name " has more sums than engine.h allows");
+#define RULE(name, NAME, STATES, HYPERS, notes, decay, SCOPE) SUMS_OF(name, SCOPE)
+#include "rules.def"
+#undef RULE
+#undef GROUP
+#undef TENSOR
+#undef ELEMENT
 #undef HYPER
+#undef NO_STATE
 #undef STATE
 
 /* What decoupled decay leaves of a parameter: a rule whose row says DECOUPLED multiplies by it in its
  * own loop, since a pass of its own over p costs 8 % in the cache. 1 for other rules. */
 #define KEEP(h) (CONCAT(THIS_RULE, _decoupled) ? 1 - (h)->lr * (h)->weight_decay : 1.0)
+/* The same for a rule whose row says EITHER. */
+#define KEEP_IF_DECOUPLED(h) \
+    ((h)->decoupled_weight_decay != 0 ? 1 - (h)->lr * (h)->weight_decay : 1.0)
 
-/* A rule is at most three functions.
+/* A rule is two functions, and up to two more where its row has a scope.
  *
- * constants  once a step: hyper-parameters, step number t = 1, 2, ... and the sums of a rule that
- *            measures (NULL before they are known) -> the rule's struct constants, made of at most
- *            LRC_MAX_CONSTANTS reals. Computed in double, cast once.
+ * constants  once a step: hyper-parameters, step number t = 1, 2, ... and the rule's scalars -> its
+ *            struct constants, made of at most LRC_MAX_CONSTANTS reals. Computed in double, cast once.
  * update     a loop over n elements of p, g and the state arrays.
+ * estimate   sets the scalars once a step, before the constants that update() is given; those that
+ *            measure() is given still follow from the scalars of the step before.
  * measure    what the rule's sums are made of: sum k is over a[i] b[i] of factors[k], where a and b are
- *            any of its arrays, or the row room[k] filled here. The pipeline multiplies and adds them
- *            up in double. */
+ *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]. The pipeline
+ *            multiplies and adds them up in double. */
 typedef struct {
     const real *a, *b;
 } factors_t;
 
 typedef struct {
-    void (*constants)(const void *hyper, int64_t t, const double *sums, void *constants);
+    void (*estimate)(const void *hyper, const lrc_seen *seen, void *scalars);
+    void (*constants)(const void *hyper, int64_t t, const void *scalars, void *constants);
     void (*update)(size_t n, real *restrict p, const real *restrict g, const void *state,
                    const void *constants);
     void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
@@ -92,20 +123,28 @@ typedef struct {
 #ifdef THIS_RULE
 typedef struct CONCAT(THIS_RULE, _hyper) hyper_t;
 typedef struct CONCAT(THIS_RULE, _state) state_t;
-/* A rule's file ends with one of these: KERNEL(constants, update) or, where its row takes sums,
- * KERNEL_WITH_SUMS(constants, update, measure). */
+typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
+/* A rule's file ends with one of these, as its row says: KERNEL(constants, update), with a scope
+ * KERNEL_WITH_SCALARS(estimate, constants, update), with sums, too,
+ * KERNEL_WITH_SUMS(estimate, constants, update, measure). */
 #define EXPORT(...)                                                              \
     _Static_assert(sizeof(struct constants) <= LRC_MAX_CONSTANTS * sizeof(real), \
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define KERNEL(constants, update)                                                     \
-    _Static_assert(CONCAT(THIS_RULE, _sums) == 0,                                     \
-                   "the row takes sums, so the file must end with KERNEL_WITH_SUMS"); \
-    EXPORT(constants, update, NULL)
-#define KERNEL_WITH_SUMS(constants, update, measure)                       \
-    _Static_assert(CONCAT(THIS_RULE, _sums) > 0, "the row takes no sums"); \
-    EXPORT(constants, update, measure)
+#define MATCH(scalars, sums)                                                           \
+    _Static_assert((CONCAT(THIS_RULE, _scope) != LRC_ELEMENT) == scalars &&            \
+                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                         \
+                   "the row's scope and sums must match the macro that ends the file")
+#define KERNEL(constants, update) \
+    MATCH(0, 0);                  \
+    EXPORT(NULL, constants, update, NULL)
+#define KERNEL_WITH_SCALARS(estimate, constants, update) \
+    MATCH(1, 0);                                         \
+    EXPORT(estimate, constants, update, NULL)
+#define KERNEL_WITH_SUMS(estimate, constants, update, measure) \
+    MATCH(1, 1);                                               \
+    EXPORT(estimate, constants, update, measure)
 #endif
 
 #endif

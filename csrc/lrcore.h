@@ -78,18 +78,22 @@ enum {
     LRC_RULES
 };
 
-enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_DIMS = 64 };
+enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_SCALARS = 6, LRC_MAX_DIMS = 64 };
 
-typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_INSIDE } lrc_decay;
+typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_EITHER, LRC_INSIDE } lrc_decay;
+typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP } lrc_scope;
 
 /* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
- * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it starts at
- * ("s=initial_accumulator_value"; otherwise zero), that it is never negative ("v+") or that it must
- * not be kept in 8 bits ("vmax!"). */
+ * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it or a scalar starts at
+ * ("s=initial_accumulator_value", "x0=p" at the parameter; otherwise zero), that it is never negative
+ * ("v+") or that it must not be kept in 8 bits ("vmax!"). A hyper-parameter that may be left out is NaN
+ * where it is. */
 typedef struct {
     const char *name, *states, *hypers, *notes;
-    int decay; /* lrc_decay: what the pipeline does with weight_decay */
-    int sums;  /* sums taken by a sweep of their own before the update; 0: one sweep */
+    int decay;           /* lrc_decay: what the pipeline does with weight_decay */
+    int scope;           /* lrc_scope: whether a tensor or a group keeps the scalars */
+    int sums;            /* taken by a sweep of their own before the update; 0: one sweep */
+    const char *scalars; /* numbers that the rule keeps from step to step */
 } lrc_rule_info;
 
 extern const lrc_rule_info lrc_rules[LRC_RULES];
@@ -131,6 +135,7 @@ typedef struct {
     void *trace;                 /* real: the previous step, as far as it is kept; see lrc_stats */
     int64_t units;               /* agc: output units; 0: 1 */
     int unit_columns; /* agc: 1: element i belongs to unit i % units; 0: to i / (n / units) */
+    double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_TENSOR */
 } lrc_tensor;
 
 /* Tensors that share hyper-parameters: h in the order of the rule's row. Where schedule[i] is not
@@ -147,6 +152,7 @@ typedef struct {
     int select;       /* lrc_select: which elements of a step are made */
     int rounding;     /* lrc_rounding, of narrow parameters and state */
     double grad_norm; /* of the last step, where clip_norm was on */
+    double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_GROUP */
 } lrc_group;
 
 /* What a step did, a row a tensor: sums in the fixed order, over strips of 1024 elements in real and
@@ -181,6 +187,7 @@ typedef struct lrc_plan {
     int nonfinite;
     int zero_grads;    /* 1: a step that is made or skipped leaves gradients of zero */
     double loss_scale; /* gradients are divided by it; 0: 1 */
+    double loss;       /* at the parameters, for rules that use it */
     uint64_t seed;     /* of stochastic rounding */
     int64_t lookahead; /* every so many updates; 0: off */
     double lookahead_alpha, ema_decay;

@@ -89,9 +89,8 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
                        .trace_every = 1,
                        .work = w};
     w->n_chunks = n_chunks;
-    w->rate = place(row->hypers, "lr");
     w->decay = place(row->hypers, "weight_decay");
-    w->coupled = row->decay == LRC_COUPLED ? w->decay : -1;
+    w->either = row->decay == LRC_EITHER ? place(row->hypers, "decoupled_weight_decay") : -1;
     w->states = length(row->states);
     w->positive = positive(row);
     w->chunks = malloc(c * sizeof *w->chunks);
@@ -103,8 +102,9 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     w->slot = malloc(n * sizeof *w->slot);
     w->latest = malloc(k * 4 * sizeof *w->latest);
     w->clip = malloc(k * sizeof *w->clip);
+    w->groups = malloc(k * sizeof *w->groups);
     int room = w->chunks && w->tasks && w->sums && w->seen && w->bad && w->constants && w->slot &&
-               w->latest && w->clip;
+               w->latest && w->clip && w->groups;
     for (int64_t i = 0; room && i < n_groups; i++)
         if (groups[i].agc != 0)
             room = lrc_plan_agc(plan);
@@ -140,6 +140,7 @@ void lrc_plan_free(lrc_plan *plan)
     free(w->slot);
     free(w->latest);
     free(w->clip);
+    free(w->groups);
     drop_units(w);
     free(w);
     free(plan);

@@ -20,12 +20,13 @@ struct lrc_work {
     int64_t *slot;            /* tensor -> constants */
     int64_t *latest;          /* group x arithmetic x decay -> tensor they were made for last */
     double *clip;             /* of a group: the factor of clip_norm */
+    lrc_seen *groups;         /* what the scalars of each group are estimated from */
     lrc_engines engines;      /* by lrc_arithmetic() */
     int64_t n_units;          /* agc: tasks, and for every tensor the factors of its units */
     lrc_units *units;
     void **factors;
     double *all_factors;
-    int coupled, decay, rate; /* places of weight_decay and lr in h; -1: there is none */
+    int decay, either;        /* places in h of weight_decay and what decides on it; -1: none */
     int states;               /* of the rule's row */
     unsigned positive;        /* bit j: state j is never negative */
     int square, write;        /* what the norm or roofline sweep is asked for */

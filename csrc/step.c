@@ -416,6 +416,7 @@ static double trial(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
 static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums)
 {
+    real ones[LRC_BLOCK];
     workbench w;
     block b;
     real room[LRC_MAX_SUMS][LRC_BLOCK];
@@ -423,13 +424,15 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
     passage a;
     enter(x, c, &a);
+    for (int i = 0; i < LRC_BLOCK; i++)
+        ones[i] = 1;
     int count = lrc_rules[rule].sums;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);
         treat(&a, &w, &b);
         kernels[rule]->measure(b.n, b.p, b.g, b.state, c->rule, factors, room);
         for (int j = 0; j < count; j++)
-            NAME(sum)(b.n, factors[j].a, factors[j].b, &lanes[j]);
+            NAME(sum)(b.n, factors[j].a, factors[j].b ? factors[j].b : ones, &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
@@ -481,9 +484,14 @@ static void zero(const lrc_tensor *x, lrc_chunk k)
         zero_block(x, at, block_size(at, end));
 }
 
-static void constants(int rule, const double *h, int64_t t, const double *sums, lrc_constants *c)
+static void estimate(int rule, const double *h, const lrc_seen *seen, double *scalars)
 {
-    kernels[rule]->constants(h, t, sums, c->rule);
+    kernels[rule]->estimate(h, seen, scalars);
+}
+
+static void constants(int rule, const double *h, int64_t t, const double *scalars, lrc_constants *c)
+{
+    kernels[rule]->constants(h, t, scalars, c->rule);
 }
 
 /* --------------------------------------------------------- agc: norms of output units
@@ -574,5 +582,5 @@ static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, d
 }
 
 extern const lrc_engine NAME(engine);
-const lrc_engine NAME(engine) = {constants, update,     trial, measure, finite,        norm,
-                                 observe,   accumulate, zero,  units,   NAME(roofline)};
+const lrc_engine NAME(engine) = {estimate, constants, update,     trial, measure, finite,
+                                 norm,     observe,   accumulate, zero,  units,   NAME(roofline)};

@@ -213,21 +213,37 @@ static void set_averages(const lrc_plan *plan, const lrc_tensor *x, double *weig
         weight[LRC_SWA] = 1 / (double)(past / plan->swa_every + 1);
 }
 
-static void set_constants(lrc_plan *plan, int64_t i, const double *sums, lrc_constants *c)
+/* The hyper-parameters of one tensor; the rate is the first. */
+static void own_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h)
 {
     const lrc_work *w = plan->work;
-    const lrc_tensor *x = &plan->tensors[i];
-    const lrc_group *g = &plan->groups[x->group];
-    double h[LRC_MAX_HYPERS], clip = w->clip[x->group];
-    memcpy(h, g->h, sizeof h);
-    if (x->lr_scale != 0 && w->rate >= 0)
-        h[w->rate] *= x->lr_scale;
+    memcpy(h, plan->groups[x->group].h, LRC_MAX_HYPERS * sizeof *h);
+    if (x->lr_scale != 0)
+        h[0] *= x->lr_scale;
     if (x->no_decay && w->decay >= 0)
         h[w->decay] = 0;
+}
+
+/* The scalars that a tensor's update goes by: its own, or those of its group. */
+static double *scalars_of(lrc_plan *plan, lrc_tensor *x)
+{
+    return lrc_rules[plan->rule].scope == LRC_GROUP ? plan->groups[x->group].scalar : x->scalar;
+}
+
+static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
+{
+    const lrc_work *w = plan->work;
+    lrc_tensor *x = &plan->tensors[i];
+    const lrc_group *g = &plan->groups[x->group];
+    double h[LRC_MAX_HYPERS], clip = w->clip[x->group];
+    int kind = lrc_rules[plan->rule].decay;
+    own_hypers(plan, x, h);
+    if (kind == LRC_EITHER)
+        kind = h[w->either] != 0 ? LRC_DECOUPLED : LRC_COUPLED;
     c->scale = (g->maximize ? -clip : clip) / divisor(plan);
     c->clip_value = g->clip_value;
-    c->coupled = w->coupled >= 0 ? h[w->coupled] : 0;
-    c->keep = lrc_rules[plan->rule].decay == LRC_DECOUPLED ? 1 - h[w->rate] * h[w->decay] : 1;
+    c->coupled = kind == LRC_COUPLED && w->decay >= 0 ? h[w->decay] : 0;
+    c->keep = kind == LRC_DECOUPLED ? 1 - h[0] * h[w->decay] : 1;
     c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
     c->select = g->select;
     c->rounding = g->rounding;
@@ -238,16 +254,17 @@ static void set_constants(lrc_plan *plan, int64_t i, const double *sums, lrc_con
     c->positive = w->positive;
     c->trace_every = plan->trace_every;
     set_averages(plan, x, c->average);
-    w->engines[lrc_arithmetic(x)]->constants(plan->rule, h, x->t + 1, sums, c);
+    w->engines[lrc_arithmetic(x)]->constants(plan->rule, h, x->t + 1, scalars_of(plan, x), c);
 }
 
 static int alike(const lrc_tensor *a, const lrc_tensor *b)
 {
-    return a->t == b->t && a->lr_scale == b->lr_scale;
+    return a->t == b->t && a->lr_scale == b->lr_scale &&
+           memcmp(a->scalar, b->scalar, sizeof a->scalar) == 0;
 }
 
-/* Tensors of one group, arithmetic, age and rate share their constants, unless these hold something
- * of the tensor's own. */
+/* Tensors of one group, arithmetic, age, rate and scalars share their constants, unless these hold
+ * something of the tensor's own. */
 static void share_constants(lrc_plan *plan)
 {
     lrc_work *w = plan->work;
@@ -258,11 +275,11 @@ static void share_constants(lrc_plan *plan)
         const lrc_tensor *x = &plan->tensors[i];
         const lrc_group *g = &plan->groups[x->group];
         int64_t *latest = &w->latest[x->group * 4 + lrc_arithmetic(x) * 2 + (x->no_decay != 0)];
-        int alone = lrc_rules[plan->rule].sums || g->agc != 0 || g->select == LRC_CAUTIOUS;
+        int alone = g->agc != 0 || g->select == LRC_CAUTIOUS;
         if (!x->g)
             continue;
         if (alone || *latest < 0 || !alike(&plan->tensors[*latest], x)) {
-            set_constants(plan, i, NULL, &w->constants[made]);
+            set_constants(plan, i, &w->constants[made]);
             w->slot[i] = made++;
             *latest = i;
         } else
@@ -281,18 +298,46 @@ static void add_up(const lrc_tensor *x, const double *rows, int width, int count
             total[j] += rows[*c * width + j];
 }
 
-static void measure(lrc_plan *plan)
+static void estimate_groups(lrc_plan *plan)
 {
-    const lrc_work *w = plan->work;
-    double total[LRC_MAX_SUMS];
-    int64_t c = 0;
-    sweep(plan, visit_measure);
-    for (int64_t i = 0; i < plan->n_tensors; i++) {
-        const lrc_tensor *x = &plan->tensors[i];
-        add_up(x, w->sums, LRC_MAX_SUMS, lrc_rules[plan->rule].sums, &c, total);
-        if (x->g)
-            set_constants(plan, i, total, &w->constants[w->slot[i]]);
+    const lrc_engine *engine = plan->work->engines[0];
+    for (int64_t k = 0; k < plan->n_groups; k++) {
+        lrc_group *g = &plan->groups[k];
+        lrc_seen *seen = &plan->work->groups[k];
+        seen->loss = plan->loss;
+        if (seen->t)
+            engine->estimate(plan->rule, g->h, seen, g->scalar);
     }
+}
+
+/* Sets the scalars of each tensor or group from the sums over its elements, tensor after tensor. A
+ * group is as old as the oldest of its tensors that have a gradient; one without any stays as it is. */
+static void estimate(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    const lrc_rule_info *row = &lrc_rules[plan->rule];
+    double h[LRC_MAX_HYPERS];
+    int64_t c = 0;
+    memset(w->groups, 0, (size_t)plan->n_groups * sizeof *w->groups);
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        lrc_tensor *x = &plan->tensors[i];
+        lrc_seen own = {.t = x->t + 1, .n = x->n, .loss = plan->loss};
+        lrc_seen *group = &w->groups[x->group];
+        add_up(x, w->sums, LRC_MAX_SUMS, row->sums, &c, own.sum);
+        if (!x->g)
+            continue;
+        if (row->scope == LRC_TENSOR) {
+            own_hypers(plan, x, h);
+            w->engines[0]->estimate(plan->rule, h, &own, x->scalar);
+            continue;
+        }
+        group->t = group->t > own.t ? group->t : own.t;
+        group->n += own.n;
+        for (int j = 0; j < row->sums; j++)
+            group->sum[j] += own.sum[j];
+    }
+    if (row->scope == LRC_GROUP)
+        estimate_groups(plan);
 }
 
 /* Cautious steps are as many times longer as fewer elements make them, at most a thousand times. */
@@ -356,11 +401,17 @@ static void make(lrc_plan *plan)
         any_units |= plan->groups[k].agc != 0;
         any_trial |= plan->groups[k].select == LRC_CAUTIOUS;
     }
+    const lrc_rule_info *row = &lrc_rules[plan->rule];
+    if (row->scope != LRC_ELEMENT && !row->sums)
+        estimate(plan);
     share_constants(plan);
     if (any_units)
         run(plan, plan->work->n_units, unit_task, plan);
-    if (lrc_rules[plan->rule].sums)
-        measure(plan);
+    if (row->sums) {
+        sweep(plan, visit_measure);
+        estimate(plan);
+        share_constants(plan);
+    }
     if (any_trial)
         try_out(plan);
     sweep(plan, visit_update);

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,24 @@ CLASSES = {name.lower(): getattr(optimizers, name) for name in optimizers.__all_
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_row_has_reference_class_export_and_function(rule):
-    assert callable(getattr(reference, rule, None)), f"reference/rules.py has no function {rule}"
+    home = f"reference/rules/{rule}.py"
+    assert find_spec(f"lrcore.reference.rules.{rule}"), f"there is no {home}"
+    module, row = reference.rule(rule), RULES[rule]
+    needed = ["update"] + ["estimate"] * (row.scope != "element") + ["measure"] * (row.sums > 0)
+    for function in needed:
+        assert callable(getattr(module, function, None)), f"{home} has no function {function}"
     assert rule in CLASSES, f"optimizers.__all__ has no class for the row {rule}"
     assert CLASSES[rule].rule == rule
     name = CLASSES[rule].__name__
     assert name in lrcore.__all__, f"lrcore.__all__ does not export {name}"
     assert getattr(lrcore, name) is CLASSES[rule]
     assert callable(getattr(functional, rule))
-    if RULES[rule][5]:
-        assert hasattr(reference, f"{rule}_factors"), f"reference/rules.py has no {rule}_factors"
 
 
 @pytest.mark.parametrize("rule", CLASSES)
 def test_every_class_has_a_row_whose_columns_it_fills(rule):
     assert rule in RULES, f"rules.def has no row for the class {CLASSES[rule].__name__}"
-    columns = RULES[rule][2]
+    columns = RULES[rule].hypers
     parameters = list(inspect.signature(CLASSES[rule]).parameters.values())[1:-1]
     filled = [slot for p in parameters for slot, _, _ in slots(p.name, p.default, columns)]
     assert sorted(filled) == list(range(len(columns))), f"{rule}: columns {columns}"
@@ -51,11 +55,12 @@ def test_docstrings_name_every_parameter_and_its_default(rule):
 
 
 def test_notes_name_states_and_hyper_parameters():
-    for rule, (_, states, hypers, notes, *_) in RULES.items():
-        for note in notes:
-            state, sign, hyper = re.fullmatch(r"(\w+)([:=+!])(\w*)", note).groups()
-            assert state in states, f"{rule}: {note}"
-            assert (hyper in hypers) if sign in ":=" else not hyper, f"{rule}: {note}"
+    for rule, row in RULES.items():
+        for note in row.notes:
+            name, sign, hyper = re.fullmatch(r"(\w+)([:=+!])(\w*)", note).groups()
+            assert name in row.states + (row.scalars if sign == "=" else ()), f"{rule}: {note}"
+            known = (*row.hypers, "p") if name in row.states and sign == "=" else row.hypers
+            assert (hyper in known) if sign in ":=" else not hyper, f"{rule}: {note}"
 
 
 SOURCES = Path(__file__).parents[1] / "csrc"

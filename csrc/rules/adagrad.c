@@ -10,11 +10,11 @@ struct constants {
     real step, eps;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
-    (void)sums;
+    (void)scalars;
     c->step = (real)(h->lr / (1 + (double)(t - 1) * h->lr_decay));
     c->eps = (real)h->eps;
 }

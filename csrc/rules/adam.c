@@ -12,11 +12,11 @@ struct constants {
     real beta1, new1, beta2, new2, step, root, eps, keep;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
-    (void)sums;
+    (void)scalars;
     double unbias1 = 1 - lrc_pow(h->beta1, (double)t);
     double unbias2 = 1 - lrc_pow(h->beta2, (double)t);
     c->beta1 = (real)h->beta1;

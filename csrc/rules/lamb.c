@@ -11,9 +11,18 @@ struct constants {
     real beta1, new1, beta2, new2, unbias, root, eps, weight_decay, step;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void estimate(const void *hyper, const lrc_seen *seen, void *scalars)
+{
+    scalars_t *k = scalars;
+    double pp = seen->sum[0], uu = seen->sum[1];
+    (void)hyper;
+    k->ratio = pp > 0 && uu > 0 ? sqrt(pp) / sqrt(uu) : 1;
+}
+
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
+    const scalars_t *k = scalars;
     struct constants *c = out;
     c->beta1 = (real)h->beta1;
     c->new1 = (real)(1 - h->beta1);
@@ -23,11 +32,7 @@ static void constants(const void *hyper, int64_t t, const double *sums, void *ou
     c->root = (real)(1 / sqrt(1 - lrc_pow(h->beta2, (double)t)));
     c->eps = (real)h->eps;
     c->weight_decay = (real)h->weight_decay;
-    if (sums) {
-        double pp = sums[0], uu = sums[1];
-        double ratio = pp > 0 && uu > 0 ? sqrt(pp) / sqrt(uu) : 1;
-        c->step = (real)(h->lr * ratio);
-    }
+    c->step = (real)(h->lr * k->ratio);
 }
 
 #define DIRECTION(m, v, p) ((c.unbias * (m)) / (SQRT(v) * c.root + c.eps) + c.weight_decay * (p))
@@ -61,4 +66,4 @@ static void measure(size_t n, const real *restrict p, const real *restrict g, co
     factors[1] = (factors_t){u, u};
 }
 
-KERNEL_WITH_SUMS(constants, update, measure);
+KERNEL_WITH_SUMS(estimate, constants, update, measure);

@@ -9,11 +9,11 @@ struct constants {
     real lr, beta1, new1, beta2, new2, keep;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
-    (void)t, (void)sums;
+    (void)t, (void)scalars;
     c->lr = (real)h->lr;
     c->beta1 = (real)h->beta1;
     c->new1 = (real)(1 - h->beta1);

@@ -12,11 +12,11 @@ struct constants {
     real lr, alpha, fresh, eps, momentum;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
-    (void)t, (void)sums;
+    (void)t, (void)scalars;
     c->lr = (real)h->lr;
     c->alpha = (real)h->alpha;
     c->fresh = (real)(1 - h->alpha);

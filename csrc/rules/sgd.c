@@ -11,11 +11,11 @@ struct constants {
     real lr, momentum, keep, fresh, nesterov;
 };
 
-static void constants(const void *hyper, int64_t t, const double *sums, void *out)
+static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
-    (void)sums;
+    (void)scalars;
     c->lr = (real)h->lr;
     c->momentum = (real)h->momentum;
     c->keep = t == 1 ? 0 : (real)h->momentum;

@@ -8,6 +8,7 @@ cdef extern from "lrcore.h" nogil:
         LRC_RULES
         LRC_MAX_STATES
         LRC_MAX_HYPERS
+        LRC_MAX_SCALARS
         LRC_MAX_DIMS
 
     ctypedef struct lrc_schedule_info:
@@ -41,7 +42,9 @@ cdef extern from "lrcore.h" nogil:
         const char *hypers
         const char *notes
         int decay
+        int scope
         int sums
+        const char *scalars
 
     const lrc_rule_info *lrc_rules
 
@@ -76,7 +79,12 @@ cdef extern from "lrcore.h" nogil:
     enum:
         LRC_COUPLED
         LRC_DECOUPLED
+        LRC_EITHER
         LRC_INSIDE
+    enum:
+        LRC_ELEMENT
+        LRC_TENSOR
+        LRC_GROUP
 
     ctypedef struct lrc_tensor:
         void *p
@@ -102,6 +110,7 @@ cdef extern from "lrcore.h" nogil:
         int no_decay
         int unit_columns
         int64_t units
+        double *scalar
 
     ctypedef struct lrc_group:
         double *h
@@ -116,6 +125,7 @@ cdef extern from "lrcore.h" nogil:
         int select
         int rounding
         double grad_norm
+        double *scalar
 
     ctypedef struct lrc_stats:
         double grad2
@@ -140,6 +150,7 @@ cdef extern from "lrcore.h" nogil:
         int nonfinite
         int zero_grads
         double loss_scale
+        double loss
         uint64_t seed
         int64_t lookahead
         double lookahead_alpha

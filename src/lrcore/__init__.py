@@ -15,7 +15,7 @@ True
 
 from typing import TYPE_CHECKING
 
-from . import _config, schedules
+from . import _config, optimizers, schedules
 from ._config import get_include, get_library, show_config
 from ._core import (
     NonFiniteError,
@@ -29,7 +29,7 @@ from ._core import (
 from ._optimizer import Optimizer, ParamGroup
 from ._optimizer.masks import layerwise, matrices_only
 from ._schedule import Schedule
-from .optimizers import LAMB, SGD, Adagrad, Adam, AdamW, Lion, RMSprop
+from .optimizers import *
 
 __version__ = build_info()["version"]
 
@@ -53,19 +53,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AGC",
     "EMA",
-    "LAMB",
-    "SGD",
     "SWA",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Lion",
     "Lookahead",
     "LossScaler",
     "NonFiniteError",
     "Optimizer",
     "ParamGroup",
-    "RMSprop",
     "Schedule",
     "Stats",
     "StepStats",
@@ -86,6 +79,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+__all__ += optimizers.__all__
 
 _config.apply_environment()
 

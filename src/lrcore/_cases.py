@@ -7,7 +7,7 @@ of the pipeline. One case holds arrays of all the sizes at once, at starts that 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module
@@ -24,7 +24,7 @@ from ._optimizer.slots import bfloat16
 from .reference.step import CHUNK
 
 __all__ = ["DTYPES", "OPTIONS", "SIZES", "SWITCHED", "Case", "Results", "arrays_of", "cases",
-           "dtype_of", "has_bfloat16", "moved", "numbers", "odd_numbers", "rules",
+           "dtype_of", "has_bfloat16", "moved", "named", "numbers", "odd_numbers", "rules",
            "variants"]  # fmt: skip
 
 Array: TypeAlias = NDArray[Any]
@@ -92,11 +92,11 @@ class Case:
         nonfinite = "ignore" if self.wild or overflows else "raise"
         rule: Any = self.rule  # each rule takes its own arguments
         values = {"lr": 0.1, **values, **keywords, "nonfinite": nonfinite, "backend": backend}
-        opt: Optimizer = rule(params, **values)
+        opt: Optimizer = rule(params, **named(self.rule, values))
         with np.errstate(all="ignore"):
             for k in range(STEPS):
                 grads = _arrays(self.dtype, self.wild, 2 + k)
-                opt.step([dress(g, i) for i, g in enumerate(grads)])
+                opt.step([dress(g, i) for i, g in enumerate(grads)], loss=1.5 - k)
         return arrays_of(params, opt)
 
 
@@ -118,6 +118,11 @@ def rules() -> list[type[Optimizer]]:
     return [getattr(optimizers, name) for name in optimizers.__all__]
 
 
+def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with the rate under the name that it has in this rule."""
+    return {RULES[rule.rule].hypers[0] if k == "lr" else k: v for k, v in values.items()}
+
+
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
     """The combinations of a rule's switches that it accepts."""
     return _variants(rule.__name__)
@@ -127,7 +132,7 @@ def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
 def _variants(name: str) -> tuple[tuple[str, ...], ...]:
     rule: Any = getattr(optimizers, name)
     names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
-    loops = {note.partition(":")[2] for note in RULES[rule.rule][3] if ":" in note}
+    loops = {note.partition(":")[2] for note in RULES[rule.rule].notes if ":" in note}
     flags = [n for n in names if DOMAINS[n] is None or n in loops]
     others = tuple(n for n in names if n not in flags)
     out = []
@@ -202,4 +207,6 @@ def arrays_of(params: list[Array], opt: Optimizer) -> Results:
         for name, a in arrays.items():
             if name != "sum":
                 out[f"{name}[{a.size}] of {path}"] = a.ravel(order="K")
+    if opt._plan.scalars:
+        out["estimates"] = np.array(opt._plan.scalars).ravel()
     return out

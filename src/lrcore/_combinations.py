@@ -28,6 +28,7 @@ from ._cases import (
     dtype_of,
     has_bfloat16,
     moved,
+    named,
     odd_numbers,
     rules,
     variants,
@@ -199,11 +200,11 @@ class Combination:
         """The optimizer of such parameters; `more` are options that count more."""
         rule: Any = self.rule  # each rule takes its own arguments
         given, options = self.given(params), {**self.options, **more}
+        own = [named(self.rule, group.options) for group in self.groups]
         if self.grouped:
-            pairs = zip(given, self.groups, strict=True)
-            given = [{"params": row, **group.options} for row, group in pairs]
+            given = [{"params": row, **values} for row, values in zip(given, own, strict=True)]
         else:
-            options = {**self.groups[0].options, **options}
+            options = {**own[0], **options}
         made: Optimizer = rule(given, **options)
         return made
 
@@ -252,10 +253,10 @@ class Run:
             pause()
         try:
             if case.micro[k]:
-                made = float(self.opt.step())
+                made = float(self.opt.step(loss=2.0 - k))
             else:
                 grads, memory = case.gradients(k)
-                made = float(self.opt.step(case.given(grads)))
+                made = float(self.opt.step(case.given(grads), loss=2.0 - k))
         except _core.NonFiniteError as error:
             letters = np.frombuffer(str(error).encode(), np.uint8)
             self.log[f"letters of the error of step {k}"] = letters

@@ -57,13 +57,13 @@ def _names(bytes text):
 
 
 def rules():
-    """The rows of rules.def: name -> (number, states, hyper-parameters, notes, decay, sums)."""
-    decays = ("coupled", "decoupled", "inside")
+    """The rows of rules.def: name -> the fields of `lrcore._hyper.Row`."""
+    decays, scopes = ("coupled", "decoupled", "either", "inside"), ("element", "tensor", "group")
     return {
         lrc_rules[i].name.decode(): (
             i, _names(lrc_rules[i].states), _names(lrc_rules[i].hypers),
             tuple(lrc_rules[i].notes.decode().split()), decays[lrc_rules[i].decay],
-            lrc_rules[i].sums)
+            scopes[lrc_rules[i].scope], lrc_rules[i].sums, _names(lrc_rules[i].scalars))
         for i in range(LRC_RULES)
     }
 
@@ -625,10 +625,10 @@ cdef class Plan:
             self._check_apart()
         return 0
 
-    def step(self, grads):
+    def step(self, grads, double loss=float("nan")):
         """Check, then update in place. True if the step was made, False if it was skipped.
 
-        With None what has been accumulated is used.
+        With None what has been accumulated is used. `loss` is for rules that use it.
         """
         cdef int made
         self._enter()
@@ -636,6 +636,7 @@ cdef class Plan:
             if grads is not None or self.plan.micro == 0:
                 self._take(grads)
             self._refresh()
+            self.plan.loss = loss
             with nogil:
                 made = lrc_update(self.plan)
             if not made and self.plan.nonfinite == LRC_RAISE:
@@ -758,6 +759,29 @@ cdef class Plan:
         cdef Py_ssize_t i
         for i in range(self.n):
             self.tensors[i].t = ages[i]
+
+    @property
+    def scalars(self):
+        """What the rule keeps for each parameter or group, as its row says: a list of numbers."""
+        cdef Py_ssize_t i
+        cdef int j, count, scope = lrc_rules[self.plan.rule].scope
+        count = len(_names(lrc_rules[self.plan.rule].scalars))
+        if scope == LRC_ELEMENT:
+            return []
+        if scope == LRC_TENSOR:
+            return [[self.tensors[i].scalar[j] for j in range(count)] for i in range(self.n)]
+        return [[self.groups[i].scalar[j] for j in range(count)] for i in range(self.n_groups)]
+
+    @scalars.setter
+    def scalars(self, list scalars):
+        cdef Py_ssize_t i
+        cdef int j
+        cdef double *place
+        for i in range(len(scalars)):
+            place = (self.tensors[i].scalar if lrc_rules[self.plan.rule].scope == LRC_TENSOR
+                     else self.groups[i].scalar)
+            for j in range(len(scalars[i])):
+                place[j] = scalars[i][j]
 
     @property
     def grad_norm(self):

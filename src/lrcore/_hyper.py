@@ -13,10 +13,13 @@ from ._schedule import Schedule
 __all__ = [
     "DOMAINS",
     "RULES",
+    "SCALARS",
     "STATES",
     "Number",
+    "Row",
     "State",
     "check",
+    "check_number",
     "check_value",
     "curve",
     "slots",
@@ -50,8 +53,24 @@ DOMAINS: dict[str, Interval | None] = {
     "nesterov": FLAG,
 }
 
+
+class Row(NamedTuple):
+    """A row of rules.def."""
+
+    number: int
+    states: tuple[str, ...]
+    hypers: tuple[str, ...]
+    notes: tuple[str, ...]
+    #: "coupled", "decoupled", "either" or "inside".
+    decay: str
+    #: "element", "tensor" or "group": what keeps the scalars.
+    scope: str
+    sums: int
+    scalars: tuple[str, ...]
+
+
 #: The rows of rules.def.
-RULES = _core.rules()
+RULES = {rule: Row(*row) for rule, row in _core.rules().items()}
 
 
 class State(NamedTuple):
@@ -61,22 +80,33 @@ class State(NamedTuple):
     #: The hyper-parameter that switches it on, and the one at whose value it starts.
     switch: str | None
     start: str | None
+    #: Whether it starts as the parameter is.
+    follows: bool
     #: Whether it is never negative, and whether 8 bits are too few for it.
     unsigned: bool
     exact: bool
 
 
-def _states(names: tuple[str, ...], notes: tuple[str, ...]) -> tuple[State, ...]:
-    def hyper(start: str) -> str | None:
-        return next((note[len(start) :] for note in notes if note.startswith(start)), None)
+def _noted(row: Row, start: str) -> str | None:
+    return next((note[len(start) :] for note in row.notes if note.startswith(start)), None)
 
-    return tuple(
-        State(x, hyper(f"{x}:"), hyper(f"{x}="), f"{x}+" in notes, f"{x}!" in notes) for x in names
+
+def _state(row: Row, name: str) -> State:
+    start, follows = _noted(row, f"{name}="), f"{name}=p" in row.notes
+    return State(
+        name,
+        _noted(row, f"{name}:"),
+        None if follows else start,
+        follows,
+        f"{name}+" in row.notes,
+        f"{name}!" in row.notes,
     )
 
 
 #: The arrays of each rule, in the order of its row.
-STATES = {rule: _states(row[1], row[3]) for rule, row in RULES.items()}
+STATES = {rule: tuple(_state(row, name) for name in row.states) for rule, row in RULES.items()}
+#: The hyper-parameter at whose value each scalar of a rule starts; None: it starts at 0.
+SCALARS = {rule: {x: _noted(row, f"{x}=") for x in row.scalars} for rule, row in RULES.items()}
 
 
 def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
@@ -109,6 +139,13 @@ def check_value(who: str, name: str, value: Any, domain: Interval | None) -> Any
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     return domain.check(who, name, value)
+
+
+def check_number(who: str, name: str, value: Any) -> float:
+    """Any float, inf and NaN too, such as a run may arrive at; or an error."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{who}: {name} must be a number, got {value!r}")
+    return float(value)
 
 
 def curve(value: Any) -> Any:

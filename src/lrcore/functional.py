@@ -21,8 +21,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, optimizers
@@ -84,23 +86,28 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     -------
     tuple of ndarray
         In the order of the row in ``rules.def``, without those that are off. Of float64 for a
-        float64 parameter, otherwise of float32.
+        float64 parameter, otherwise of float32. Last, for a rule that keeps scalars, these as one
+        array of float64.
     """
     values = _values(rule, hyper)
     starts = _CLASSES[rule]._starts(values)
     leaf = Leaf(p, "", "")
     memory.check_params(rule, [leaf], [""])
-    slots = [Slot(k, real(p.dtype), start=v) for k, v in starts.items() if v is not None]
+    slots = [Slot(k, real(p.dtype), start=None if isnan(v) else v) for k, v in starts.items()]
     (arrays,) = memory.allocate([leaf], [{}], [slots], memory.slabs)
-    return tuple(arrays.values())
+    scalars = _CLASSES[rule]._first_scalars(values)
+    return (*arrays.values(), np.array(scalars)) if scalars else tuple(arrays.values())
 
 
 def _apply(
     rule: str, p: Array, g: Array, state: Sequence[Array], t: int, hyper: dict[str, Any]
 ) -> None:
+    loss = hyper.pop("loss", nan)
     values = _values(rule, hyper)
     T.check(rule, "t", t)
-    names = [name for name, v in _CLASSES[rule]._starts(values).items() if v is not None]
+    row, names = RULES[rule], list(_CLASSES[rule]._starts(values))
+    scalars = _scalars(rule, row.scalars, state)
+    state = state if scalars is None else state[:-1]
     if not isinstance(state, (list, tuple)) or len(state) != len(names):
         got = len(state) if isinstance(state, (list, tuple)) else type(state).__name__
         raise ValueError(f"{rule}: state must be a tuple of {len(names)} arrays {names}, got {got}")
@@ -115,14 +122,32 @@ def _apply(
                 f"got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
-    store = memory.store(leaves[0], RULES[rule][1], arrays, None, Terms())
-    plan = _core.Plan(RULES[rule][0], [store], [""], 0, 1)
+    store = memory.store(leaves[0], row.states, arrays, None, Terms())
+    plan = _core.Plan(row.number, [store], [""], 0, 1)
     for name, value in values.items():
-        for slot, v, label in places(name, value, RULES[rule][2]):
+        for slot, v, label in places(name, value, row.hypers):
             plan.set_value(0, slot, v, DOMAINS[name], rule, label)
     plan.ages = [t - 1]
     plan.set_options(_core.NONFINITE.index("ignore"), False, 0)
-    plan.step(g)
+    if scalars is None:
+        plan.step(g)
+        return
+    plan.scalars = [list(scalars)]
+    plan.step(g, loss)
+    scalars[:] = plan.scalars[0]
+
+
+def _scalars(rule: str, names: tuple[str, ...], state: Sequence[Array]) -> Array | None:
+    """The array of a rule's scalars, the last of its state; None where it has none."""
+    if not names:
+        return None
+    last = state[-1] if isinstance(state, (list, tuple)) and state else None
+    if not isinstance(last, np.ndarray) or last.dtype != np.float64 or last.shape != (len(names),):
+        raise ValueError(
+            f"{rule}: state must end with a float64 array of the {len(names)} scalars {names}, "
+            f"got {last!r:.60}"
+        )
+    return last
 
 
 def _function(rule: str) -> Callable[..., None]:

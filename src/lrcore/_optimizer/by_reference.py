@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["accumulate", "step"]
 
 
-def step(opt: Optimizer, grads: Any) -> bool:
+def step(opt: Optimizer, grads: Any, loss: float) -> bool:
     """`Optimizer.step`; no gradients where those accumulated are to be used."""
     plan, layout = opt._plan, opt._layout
-    whole, micro = layout.whole, plan.micro
+    whole, micro, names = layout.whole, plan.micro, RULES[opt.rule].scalars
     if micro:
         counts = zip(layout.stores, plan.summed, strict=True)
         arrays = [store.sum if count else None for store, count in counts]
     else:
         arrays = plan.collect(grads)
     groups = [_group(opt, values) for values in layout.groups]
+    scalars = [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in plan.scalars]
     options = reference.Options(
         clip_norm=_number(opt, "clip_norm", whole.clip_norm or 0.0, CLIP_NORM),
         nonfinite=whole.nonfinite,
@@ -36,6 +37,7 @@ def step(opt: Optimizer, grads: Any) -> bool:
         seed=whole.seed,
         stats=layout.stats,
         trace_every=layout.every(),
+        loss=loss,
         **averages_of(whole),
     )
     tensors = [
@@ -43,9 +45,10 @@ def step(opt: Optimizer, grads: Any) -> bool:
         for store, g, age in zip(layout.stores, arrays, plan.ages, strict=True)
     ]
     with _core.FloatEnvironment():
-        norm, bad = reference.step(opt.rule, tensors, groups, options)
+        norm, bad = reference.step(opt.rule, tensors, groups, scalars, options)
     if bad < 0:
         plan.advance(norm)
+        plan.scalars = [[getattr(k, name) for name in names] for k in scalars]
     plan.drop()
     if bad >= 0 and whole.nonfinite == "raise":
         plan.raise_nonfinite(bad)
@@ -70,7 +73,7 @@ def accumulate(opt: Optimizer, grads: Any) -> None:
 
 def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
     """What a group is updated with now, schedules evaluated by the reference."""
-    h, columns, agc = SimpleNamespace(), RULES[opt.rule][2], values["agc"]
+    h, columns, agc = SimpleNamespace(), RULES[opt.rule].hypers, values["agc"]
     for name in opt._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
             setattr(h, columns[slot], _number(opt, label, v, DOMAINS[name]))

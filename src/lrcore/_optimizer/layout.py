@@ -47,6 +47,8 @@ class Progress(NamedTuple):
     good_steps: int = 0
     #: Of the last step that was made.
     grad_norm: float = 0.0
+    #: What the rule keeps for each parameter or group; those beyond the list are at their start.
+    scalars: tuple[tuple[float, ...], ...] = ()
 
 
 class Layout(NamedTuple):
@@ -154,7 +156,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
     _encode_starts(kind, layout, arrays)
     stores = [
-        memory.store(leaf, RULES[kind.rule][1], own, _axis(layout.groups[leaf.group]), terms)
+        memory.store(leaf, RULES[kind.rule].states, own, _axis(layout.groups[leaf.group]), terms)
         for leaf, own, terms in zip(leaves, arrays, layout.terms, strict=True)
     ]
     if layout.grouped:
@@ -162,7 +164,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
         tree: Any = ("grads", None, tuple(trees))
     else:
         tree = labelled(layout.trees[0], "grads")
-    plan = _core.Plan(RULES[kind.rule][0], stores, labels, tree, len(layout.groups))
+    plan = _core.Plan(RULES[kind.rule].number, stores, labels, tree, len(layout.groups))
     layout = layout._replace(arrays=arrays, stores=stores, stats=_rows(layout, arrays))
     _send_whole(who, plan, layout)
     for i, group in enumerate(layout.groups):
@@ -172,7 +174,17 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     plan.grad_norm = progress.grad_norm
     plan.ages = list((progress.ages + missing)[: len(leaves)])
     plan.summed = list((progress.summed + missing)[: len(leaves)])
+    plan.scalars = [*map(list, progress.scalars), *_scalars(kind, layout)[len(progress.scalars) :]]
     return layout, plan
+
+
+def _scalars(kind: type[Optimizer], layout: Layout) -> list[list[float]]:
+    """What the scalars of each parameter or group begin at."""
+    scope, groups = RULES[kind.rule].scope, layout.groups
+    if scope == "element":
+        return []
+    owners = groups if scope == "group" else [groups[leaf.group] for leaf in layout.leaves]
+    return [kind._first_scalars(values) for values in owners]
 
 
 def _axis(values: Mapping[str, Any]) -> int | None:
@@ -222,7 +234,7 @@ def averages_of(whole: Whole) -> dict[str, Any]:
 
 def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[str, Any]) -> None:
     """Tell a plan what a group is updated with."""
-    who, columns = kind.__name__, RULES[kind.rule][2]
+    who, columns = kind.__name__, RULES[kind.rule].hypers
     for name in kind._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
             plan.set_value(index, slot, curve(v), DOMAINS[name], who, label)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .masks import Terms
-from .slots import AVERAGES, FOLLOWING, Slot
+from .slots import AVERAGES, Slot, following
 from .tree import Leaf
 
 __all__ = [
@@ -169,10 +169,10 @@ def allocate(
     ]
 
 
-def resync(store: Store, arrays: Arrays) -> None:
+def resync(rule: str, store: Store, arrays: Arrays) -> None:
     """Let the slots of a parameter that begin at it begin again."""
     with np.errstate(all="ignore"):
-        for name in FOLLOWING:
+        for name in following(rule):
             if name in arrays:
                 arrays[name][...] = 0 if name == "low" else store.p
 

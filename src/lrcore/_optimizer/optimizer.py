@@ -192,6 +192,7 @@ class Optimizer(Rule):
             plan.loss_scale,
             self._good_steps,
             plan.grad_norm,
+            tuple(map(tuple, plan.scalars)),
         )
 
     def _replan(self, layout: Layout) -> None:
@@ -217,6 +218,7 @@ class Optimizer(Rule):
             and whole.scaler is None
             and self._shown is None
             and not self._plan.micro
+            and not self.needs_loss
         )
 
     # --------------------------------------------------------------------------- step
@@ -232,7 +234,7 @@ class Optimizer(Rule):
             strides. None in place of an array leaves that parameter and its state alone. Left out
             where `accumulate` has collected gradients: their mean is used.
         loss : float, optional
-            The loss at the parameters, for rules that use it.
+            The loss at the parameters, not scaled; `PolyakSGD` needs it, other rules ignore it.
 
         Returns
         -------
@@ -250,7 +252,7 @@ class Optimizer(Rule):
         """
         if self._direct and grads is not ...:
             return self._plan.step(grads)
-        return steps.step(self, grads)
+        return steps.step(self, grads, loss)
 
     def accumulate(self, grads: Any) -> None:
         """Add the gradients of a micro-batch to those that wait for the next ``step()``.
@@ -306,7 +308,7 @@ class Optimizer(Rule):
         """
         with self._alone():
             for store, own in zip(self._layout.stores, self._layout.arrays, strict=True):
-                resync(store, own)
+                resync(self.rule, store, own)
 
     # -------------------------------------------------------------------------- to read
 
@@ -318,7 +320,7 @@ class Optimizer(Rule):
     @property
     def lr(self) -> float:
         """The learning rate that the next update will use (of the first group)."""
-        value = self._layout.groups[0]["lr"]
+        value = self._layout.groups[0][RULES[self.rule].hypers[0]]
         return float(value(self.t)) if isinstance(value, Schedule) else float(value)
 
     @property
@@ -383,6 +385,20 @@ class Optimizer(Rule):
         """
         layout = self._layout
         return {k: dict(v) for k, v in zip(layout.paths(), layout.arrays, strict=True)}
+
+    @property
+    def estimates(self) -> list[dict[str, float]] | dict[str, dict[str, float]]:
+        """The numbers a rule keeps besides its arrays, by the names of its row, as they are now.
+
+        A list with a dict for each group where the rule keeps them for groups, such as ``"d"`` of
+        :class:`Prodigy`; a dict by the parameter's path where it keeps them for parameters, such as
+        ``"ratio"`` of :class:`LAMB`; an empty list where it keeps none.
+        """
+        row, scalars = RULES[self.rule], self._plan.scalars
+        named = [dict(zip(row.scalars, values, strict=True)) for values in scalars]
+        if row.scope == "tensor":
+            return dict(zip(self._layout.paths(), named, strict=True))
+        return named
 
     @property
     def nbytes(self) -> int:

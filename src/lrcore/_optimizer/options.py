@@ -216,20 +216,26 @@ def split(
 
 
 def check_group(
-    who: str, rule: str, values: Mapping[str, Any], starts: Mapping[str, float | None]
+    who: str, rule: str, values: Mapping[str, Any], starts: Mapping[str, float]
 ) -> None:
     """Refuse options of a group that are fine one by one but not together."""
     if values.get("cautious") and values.get("grams"):
         raise ValueError(
             f"{who}: cautious and grams must not both be True; they exclude each other"
         )
-    if values.get("state_dtype") != "int8":
-        return
+    stored = values.get("state_dtype")
     for state in STATES[rule]:
-        if state.exact and starts[state.name] is not None:
+        if state.name not in starts or stored in (None, "float64"):
+            continue
+        if state.follows:
+            raise ValueError(
+                f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
+                "which is compared with the parameter; it must be None"
+            )
+        if state.exact and stored == "int8":
             switched = f", which {state.switch} switches on," if state.switch else ""
+            without = f", or do without {state.switch}" if state.switch else ""
             raise ValueError(
                 f'{who}: state_dtype "int8" cannot hold the state {state.name!r} of {rule}'
-                f'{switched} closely enough; choose "bfloat16" or None, or do without '
-                f"{state.switch or state.name}"
+                f'{switched} closely enough; choose "bfloat16" or None{without}'
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any, ClassVar
 
-from .._hyper import RULES, STATES, check, slots
+from .._hyper import RULES, SCALARS, STATES, check, slots
 from .._schedule import Schedule
 from .options import GROUP, check_group
 
@@ -16,6 +17,8 @@ class Rule:
     """The row of a class: its hyper-parameters and states under a group's values."""
 
     rule: ClassVar[str] = ""
+    #: Whether a step must be told the loss.
+    needs_loss: ClassVar[bool] = False
 
     @classmethod
     def _hypers(cls, values: Mapping[str, Any]) -> list[str]:
@@ -25,7 +28,7 @@ class Rule:
     @classmethod
     def _each_checked(cls, values: Mapping[str, Any], who: str = "") -> dict[str, Any]:
         """Some values of a group by name, each inside its domain; `who` begins messages."""
-        who, columns = who or cls.__name__, RULES[cls.rule][2]
+        who, columns = who or cls.__name__, RULES[cls.rule].hypers
         out: dict[str, Any] = dict(values)
         for name, value in values.items():
             if name in GROUP:
@@ -52,12 +55,22 @@ class Rule:
         """Refuse values that are fine one by one but not together; a rule may say which."""
 
     @classmethod
-    def _starts(cls, values: Mapping[str, Any]) -> dict[str, float | None]:
-        """What each state begins at under these values; None where there is no such array."""
-        out: dict[str, float | None] = {}
+    def _starts(cls, values: Mapping[str, Any]) -> dict[str, float]:
+        """What each state there is under these values begins at; NaN: as the parameter is."""
+        out: dict[str, float] = {}
         for state in STATES[cls.rule]:
             on = values[state.switch] if state.switch else True
-            start = values[state.start] if state.start else 0.0
-            start = start(0) if isinstance(start, Schedule) else start
-            out[state.name] = start if isinstance(on, Schedule) or on else None
+            if isinstance(on, Schedule) or on:
+                out[state.name] = nan if state.follows else _first(values, state.start)
         return out
+
+    @classmethod
+    def _first_scalars(cls, values: Mapping[str, Any]) -> list[float]:
+        """What the scalars of a tensor or group begin at under these values."""
+        return [_first(values, start) for start in SCALARS[cls.rule].values()]
+
+
+def _first(values: Mapping[str, Any], name: str | None) -> float:
+    """The value of a hyper-parameter for the first update; 0 where there is no name."""
+    value = values[name] if name else 0.0
+    return float(value(0) if isinstance(value, Schedule) else value)

@@ -20,7 +20,7 @@ Array: TypeAlias = NDArray[Any]
 Entry: TypeAlias = Mapping[str, Any]
 
 #: What an entry may hold besides its slots.
-BESIDES = {"t", "decays", "lr_scale", "order", "summed"}
+BESIDES = {"t", "decays", "lr_scale", "order", "summed", "estimates"}
 #: Slots that come and go with a run: no state is refused for them.
 PASSING = {"sum", "trace"}
 CONVERT = "; convert=True converts it"
@@ -55,7 +55,7 @@ def check_same(who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: l
     blocks = False
     if isinstance(entry, Mapping):
         keys |= (BESIDES | PASSING) & set(entry)
-        for name in RULES[rule][1]:
+        for name in RULES[rule].states:
             ours, theirs = _form(wanted, name), _form(entry, name)
             blocks = blocks or theirs == "8 bits"
             if ours and theirs and ours != theirs:
@@ -82,7 +82,7 @@ def check_convertible(
     who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: list[Slot]
 ) -> None:
     """Refuse what cannot be made into what is kept here."""
-    states = RULES[rule][1]
+    states = RULES[rule].states
     needed = {"t", *(slot.name for slot in slots if slot.name in states)}
     scales = {f"{name}_scale" for name in states}
     known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"}
@@ -131,7 +131,7 @@ def write(rule: str, layout: Layout, i: int, entry: Entry) -> None:
     leaf, store, own = layout.leaves[i], layout.stores[i], layout.arrays[i]
     same_order = entry.get("order", "C") == order(leaf)
     with np.errstate(all="ignore"):
-        for j, name in enumerate(RULES[rule][1]):
+        for j, name in enumerate(RULES[rule].states):
             if name in own:
                 _write_state(rule, layout, (i, j), name, entry, same_order)
         _write_master(store, own, entry)

@@ -6,6 +6,7 @@ where memory is taken, ``Optimizer.state``, ``nbytes``, ``state_dict`` and what 
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AVERAGES",
-    "FOLLOWING",
     "FORMATS",
     "Slot",
     "bfloat16",
+    "following",
     "is_unsigned",
     "real",
     "slots_of",
@@ -40,8 +41,13 @@ SPARSE = 16  # beyond: every sixteenth chunk
 FORMATS = ("float32", "float64", "bfloat16", "int8")
 #: The averages in the order of a step: slot -> the option that switches it on.
 AVERAGES = {"slow": "lookahead", "ema": "ema", "swa": "swa"}
-#: Slots that begin at the parameter; "low", the bits that it lacks, so begins at zero.
+#: Slots that begin at the parameter, besides states; "low", the bits that it lacks, at zero.
 FOLLOWING = ("master", "low", *AVERAGES)
+
+
+def following(rule: str) -> tuple[str, ...]:
+    """The slots of a rule's parameters that begin at the parameter."""
+    return (*FOLLOWING, *(state.name for state in STATES[rule] if state.follows))
 
 
 class Slot(NamedTuple):
@@ -98,7 +104,7 @@ def slots_of(
     rule: str,
     leaf: Leaf,
     values: Mapping[str, Any],
-    starts: Mapping[str, float | None],
+    starts: Mapping[str, float],
     whole: Whole,
     *,
     summing: bool,
@@ -109,10 +115,9 @@ def slots_of(
     stored = _stored(values["state_dtype"], dtype)
     out = []
     for name, start in starts.items():
-        if start is not None:
-            out.append(Slot(name, stored, start=start))
-            if stored == np.uint8:
-                out.append(Slot(f"{name}_scale", stored, size=-(-n // BLOCK_8BIT)))
+        out.append(Slot(name, stored, start=None if isnan(start) else start))
+        if stored == np.uint8:
+            out.append(Slot(f"{name}_scale", stored, size=-(-n // BLOCK_8BIT)))
     if values["master"] == "float32":
         out.append(Slot("master", np.dtype(np.float32), start=None))
     elif values["master"] == "split":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from .._hyper import COUNT, POSITIVE, check_value
+from .._hyper import COUNT, POSITIVE, RULES, check_number, check_value
 from .._schedule import Schedule
 from . import saved
 from .layout import Layout, Progress, planned
@@ -30,10 +30,14 @@ KEYS = {"rule", "t", "micro", "scale", "good_steps", "param_groups"}
 def save(opt: Optimizer) -> dict[str, Any]:
     """`Optimizer.state_dict`."""
     layout, progress, groups = opt._layout, opt._progress, []
+    row = RULES[opt.rule]
+    scalars = [dict(zip(row.scalars, values, strict=True)) for values in progress.scalars]
     for i, group in enumerate(layout.groups):
         out = {name: _plain(value) for name, value in group.items() if name != "params"}
+        if row.scope == "group":
+            out["estimates"] = scalars[i]
         out["params"] = {
-            leaf.path: _entry(layout, progress, k)
+            leaf.path: _entry(layout, progress, k, scalars[k] if row.scope == "tensor" else {})
             for k, leaf in enumerate(layout.leaves)
             if leaf.group == i
         }
@@ -49,10 +53,14 @@ def save(opt: Optimizer) -> dict[str, Any]:
     }
 
 
-def _entry(layout: Layout, progress: Progress, k: int) -> dict[str, Any]:
+def _entry(
+    layout: Layout, progress: Progress, k: int, estimates: dict[str, float]
+) -> dict[str, Any]:
     """What is saved of one parameter; what is as in most of them is left out."""
     leaf, terms, arrays = layout.leaves[k], layout.terms[k], layout.arrays[k]
     out: dict[str, Any] = {"t": progress.ages[k]}
+    if estimates:
+        out["estimates"] = estimates
     if not terms.decays:
         out["decays"] = False
     if terms.lr_scale != 1:
@@ -132,6 +140,7 @@ def _looked_at(
     summing = layout.summing or micro > 0
     layout = layout._replace(groups=groups, whole=whole, summing=summing)
     entries = _entries(opt, who, layout, given, convert)
+    scalars = _scalars(who, opt.rule, given, entries)
     progress = Progress(
         t,
         tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
@@ -139,6 +148,7 @@ def _looked_at(
         tuple(_count(who, f"{place}['summed']", e.get("summed", 0)) for place, e in entries),
         whole.check_scale(who, "scale", state["scale"]),
         _count(who, "good_steps", state["good_steps"]),
+        scalars=scalars,
     )
     if any(n > micro for n in progress.summed):
         raise ValueError(
@@ -151,11 +161,12 @@ def _looked_at(
 def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> dict[str, Any]:
     """The saved hyper-parameters of a group, inside their domains; storage is as it is here."""
     who, _, place = where.partition(": ")
-    saved.require(who, place, new, set(group))
+    estimated = {"estimates"} if RULES[opt.rule].scope == "group" else set()
+    saved.require(who, place, new, set(group) | estimated)
     values = {
         k: _rich(v, group[k], f"{where}[{k!r}]") if is_schedulable(k) else v
         for k, v in new.items()
-        if k != "params"
+        if k not in ("params", "estimates")
     }
     fixed = {name: group[name] for name, option in GROUP.items() if option.fixed}
     return opt._checked({**values, **fixed, "params": group["params"]}, where)
@@ -191,6 +202,26 @@ def _entries(
         look(who, place, entry, opt.rule, leaf, slots)
         out.append((place, entry))
     return out
+
+
+def _scalars(
+    who: str, rule: str, groups: Any, entries: list[tuple[str, Mapping[str, Any]]]
+) -> tuple[tuple[float, ...], ...]:
+    """What the rule kept for each parameter or group: numbers by name."""
+    row = RULES[rule]
+    if row.scope == "element":
+        return ()
+    owners = entries
+    if row.scope == "group":
+        owners = [(f"param_groups[{i}]", group) for i, group in enumerate(groups)]
+    out = []
+    for place, owner in owners:
+        found: Any = owner.get("estimates")
+        saved.require(who, f"{place}['estimates']", found, set(row.scalars))
+        where = f"{place}['estimates']"
+        numbers = [check_number(who, f"{where}[{x!r}]", found[x]) for x in row.scalars]
+        out.append(tuple(numbers))
+    return tuple(out)
 
 
 def _terms(who: str, place: str, entry: Mapping[str, Any]) -> Terms:

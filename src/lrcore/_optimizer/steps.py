@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING, Any
+
+from .._hyper import ANY as LOSS
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["accumulate", "step"]
 
 
-def step(opt: Optimizer, grads: Any) -> bool:
+def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
     """`Optimizer.step`; ``...`` stands for no gradients given."""
     who, plan, whole = type(opt).__name__, opt._alone(), opt._layout.whole
     waiting = plan.micro
@@ -23,14 +26,15 @@ def step(opt: Optimizer, grads: Any) -> bool:
             "what waits"
         )
     grads = None if grads is ... else grads
+    value = _loss(who, loss, opt.needs_loss)
     try:
         if whole.backend == "c":
-            made = plan.step(grads)
+            made = plan.step(grads, value)
         else:
             from . import by_reference
 
             with plan:
-                made = by_reference.step(opt, grads)
+                made = by_reference.step(opt, grads, value)
     finally:
         opt._settle()
     if whole.scaler is not None:
@@ -38,6 +42,18 @@ def step(opt: Optimizer, grads: Any) -> bool:
             made, plan.loss_scale, opt._good_steps
         )
     return made
+
+
+def _loss(who: str, loss: Any, needed: bool) -> float:
+    """The loss as a number; NaN where a rule has no use for one."""
+    if not needed:
+        return nan
+    if loss is None:
+        raise ValueError(
+            f"{who}.step: loss must be given, as in step(grads, loss=loss), since the rate of this "
+            "rule follows from it"
+        )
+    return float(LOSS.check(f"{who}.step", "loss", loss))
 
 
 def accumulate(opt: Optimizer, grads: Any) -> None:

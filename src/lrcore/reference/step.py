@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import nan, sqrt
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._hyper import RULES
-from . import rules, stages, stats, storage
+from . import stages, stats, storage
 from .memory import (
     Store,
     flat,
@@ -35,6 +35,8 @@ from .memory import (
     write_state,
 )
 from .reduce import CHUNK, LANES, chunk_sums, in_order, unit_squares
+from .rules import rule as module_of
+from .rules._forms import Seen
 
 __all__ = ["CHUNK", "LANES", "Group", "Options", "Tensor", "accumulate", "chunk_sums", "step"]
 
@@ -86,16 +88,22 @@ class Options:
     swa: tuple[int, int] | None = None
     stats: NDArray[np.float64] | None = None
     trace_every: int = 1
+    loss: float = nan
 
 
 def step(
-    rule: str, tensors: Sequence[Tensor], groups: Sequence[Group], options: Options
+    rule: str,
+    tensors: Sequence[Tensor],
+    groups: Sequence[Group],
+    scalars: Sequence[SimpleNamespace],
+    options: Options,
 ) -> tuple[float, int]:
     """Make one update of every tensor that has a gradient.
 
-    Returns the norm of the gradients (0 where ``clip_norm`` is off) and, where the step was refused
-    because a gradient is not finite, the index of its tensor (otherwise -1). The statistics are
-    filled in either case.
+    `scalars` are the numbers that the rule keeps for each tensor or group, as its row says, and are
+    updated in place. Returns the norm of the gradients (0 where ``clip_norm`` is off) and, where
+    the step was refused because a gradient is not finite, the index of its tensor (otherwise -1).
+    The statistics are filled in either case.
     """
     with np.errstate(all="ignore"):
         grads = [None if x.g is None else load(x.g, x.store.p) for x in tensors]
@@ -109,9 +117,16 @@ def step(
                 if g is not None and not np.isfinite(g).all():
                     return 0.0, i
         grad_norm, clips = _clips(tensors, grads, groups, options)
-        for i, (x, g) in enumerate(zip(tensors, grads, strict=True)):
-            if g is not None:
-                _update(rule, i, x, g, owners[i], clips[x.store.group], options)
+        found = [
+            _Open(rule, i, x, g, owners[i], clips[x.store.group], options)
+            for i, (x, g) in enumerate(zip(tensors, grads, strict=True))
+            if g is not None
+        ]
+        for one in found:
+            one.k = _keeper(rule, one, scalars)
+        _estimate(rule, found, groups, options.loss)
+        for one in found:
+            _update(rule, one, options)
     return grad_norm, -1
 
 
@@ -150,42 +165,91 @@ def _clips(
     return grad_norm, clips
 
 
-def _update(
-    rule: str, index: int, x: Tensor, loaded: Array, group: Group, clip: float, options: Options
-) -> None:
-    """Stages 2 to 7 for one tensor, the `index`-th of the optimizer."""
-    store, k, real = x.store, x.t + 1, loaded.dtype.type
-    _, names, _, notes, decay, _ = RULES[rule]
-    signed = [f"{name}+" not in notes for name in names]
-    h = _hypers(group.h, store)
-    old = read_parameter(store)
-    s = SimpleNamespace(**{n: read_state(store, j, signed[j]) for j, n in enumerate(names)})
+class _Open:
+    """One tensor, the `index`-th of the optimizer, read and brought to where the rule begins."""
 
-    # 2. scale
-    factor = (-clip if group.maximize else clip) / options.divisor
-    g = loaded
-    if factor != 1.0:
-        g = stages.scale(g, factor)
-    if group.agc and g.size:
-        gg, pp = (unit_squares(a, store.units, store.rows) for a in (loaded, old))
-        unit_factors = stages.unit_factors(gg, pp, factor, group.agc, group.agc_eps)
-        g = stages.scale_units(g, unit_factors, store.rows)
-    if group.clip_value:
-        g = stages.clip_by_value(g, group.clip_value)
+    k: SimpleNamespace  # the rule's scalars
 
-    # 3. decay
-    if decay == "coupled" and h.weight_decay != 0:
-        g = stages.couple(g, old, h.weight_decay)
-    keep = 1.0 - h.lr * h.weight_decay if decay == "decoupled" else 1.0
-    base = old if keep == 1.0 else real(keep) * old
+    def __init__(
+        self,
+        rule: str,
+        index: int,
+        x: Tensor,
+        loaded: Array,
+        group: Group,
+        clip: float,
+        options: Options,
+    ) -> None:
+        row, store, real = RULES[rule], x.store, loaded.dtype.type
+        self.index, self.x, self.loaded, self.group, self.clip = index, x, loaded, group, clip
+        self.signed = [f"{name}+" not in row.notes for name in row.states]
+        self.h = h = _hypers(rule, group.h, store)
+        self.old = read_parameter(store)
+        states = {n: read_state(store, j, self.signed[j]) for j, n in enumerate(row.states)}
+        self.s = SimpleNamespace(**states)
+
+        # 2. scale
+        factor = (-clip if group.maximize else clip) / options.divisor
+        g = loaded
+        if factor != 1.0:
+            g = stages.scale(g, factor)
+        if group.agc and g.size:
+            gg, pp = (unit_squares(a, store.units, store.rows) for a in (loaded, self.old))
+            unit_factors = stages.unit_factors(gg, pp, factor, group.agc, group.agc_eps)
+            g = stages.scale_units(g, unit_factors, store.rows)
+        if group.clip_value:
+            g = stages.clip_by_value(g, group.clip_value)
+
+        # 3. decay
+        decay = row.decay
+        if decay == "either":
+            decay = "decoupled" if h.decoupled_weight_decay else "coupled"
+        if decay == "coupled" and h.weight_decay != 0:
+            g = stages.couple(g, self.old, h.weight_decay)
+        rate = getattr(h, row.hypers[0])
+        keep = 1.0 - rate * h.weight_decay if decay == "decoupled" else 1.0
+        self.g = g
+        self.base = self.old if keep == 1.0 else real(keep) * self.old
+
+
+def _keeper(rule: str, one: _Open, scalars: Sequence[SimpleNamespace]) -> SimpleNamespace:
+    """The scalars that a tensor's update goes by."""
+    scope = RULES[rule].scope
+    if scope == "element":
+        return SimpleNamespace()
+    return scalars[one.x.store.group if scope == "group" else one.index]
+
+
+def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: float) -> None:
+    """Set the scalars of every tensor or group, from sums over its elements."""
+    row, module = RULES[rule], module_of(rule)
+    if row.scope == "element":
+        return
+    seen = []
+    for one in found:
+        pairs = module.measure(one.old, one.g, one.s, one.h, one.x.t + 1, one.k) if row.sums else []
+        sums = [in_order(chunk_sums(a, np.ones_like(a) if b is None else b)) for a, b in pairs]
+        seen.append(Seen(one.x.t + 1, one.g.size, loss, sums))
+    if row.scope == "tensor":
+        for one, own in zip(found, seen, strict=True):
+            module.estimate(one.h, own, one.k)
+        return
+    for i, group in enumerate(groups):
+        members = [j for j, one in enumerate(found) if one.x.store.group == i]
+        if members:
+            t, n = max(seen[j].t for j in members), sum(seen[j].n for j in members)
+            sums = [in_order([seen[j].sums[c] for j in members]) for c in range(row.sums)]
+            module.estimate(group.h, Seen(t, n, loss, sums), found[members[0]].k)
+
+
+def _update(rule: str, one: _Open, options: Options) -> None:
+    """Stages 4 to 7 for one tensor."""
+    x, group, g, s, base = one.x, one.group, one.g, one.s, one.base
+    store, k, names, signed = x.store, x.t + 1, RULES[rule].states, one.signed
 
     # 4. the rule
-    sums = []
-    if hasattr(rules, f"{rule}_factors"):
-        pairs = getattr(rules, f"{rule}_factors")(old, g, s, h, k)
-        sums = [in_order(chunk_sums(a, b)) for a, b in pairs]
     p = base.copy()
-    getattr(rules, rule)(p, g, s, h, k, sums)
+    module_of(rule).update(p, g, s, one.h, k, one.k)
     if group.select == "cautious":
         p, g = stages.cautious(p, base, g)
     elif group.select == "grams":
@@ -203,7 +267,7 @@ def _update(
     # 6. store
     def bits(draw: int, always: bool = False) -> NDArray[np.uint16] | None:
         if always or group.rounding == "stochastic":
-            return storage.random16(options.seed, x.t, index, p.size, draw)
+            return storage.random16(options.seed, x.t, one.index, p.size, draw)
         return None
 
     for j, name in enumerate(names):
@@ -217,15 +281,18 @@ def _update(
     # 7. statistics
     if options.stats is not None:
         now = read_parameter(store)
-        row = options.stats[index]
-        row[stats.CLIP] = clip
-        stats.see_step(row, loaded, g, old, now, store.trace, options.trace_every)
+        row = options.stats[one.index]
+        row[stats.CLIP] = one.clip
+        stats.see_step(row, one.loaded, g, one.old, now, store.trace, options.trace_every)
 
 
-def _hypers(h: SimpleNamespace, store: Store) -> SimpleNamespace:
-    """The hyper-parameters of one tensor."""
-    decay = h.weight_decay if store.decays else 0.0
-    return SimpleNamespace(**{**vars(h), "lr": h.lr * store.lr_scale, "weight_decay": decay})
+def _hypers(rule: str, h: SimpleNamespace, store: Store) -> SimpleNamespace:
+    """The hyper-parameters of one tensor; the rate is the first."""
+    rate = RULES[rule].hypers[0]
+    own = {**vars(h), rate: getattr(h, rate) * store.lr_scale}
+    if not store.decays and "weight_decay" in own:
+        own["weight_decay"] = 0.0
+    return SimpleNamespace(**own)
 
 
 def _weights(options: Options, k: int) -> list[float]:

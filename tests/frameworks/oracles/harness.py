@@ -1,0 +1,114 @@
+"""A case: a rule under some options, and who else makes the same steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from support import missing
+
+#: Relative to the largest element of a parameter: some element is always near 0.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-9}
+STEPS = 200
+SHAPES = [(17, 9), (130,), (3, 4, 5)]
+
+
+def framework(name):
+    """A module of the frameworks extra; where it is not installed the test is skipped, loudly."""
+    try:
+        return import_module(name)
+    except ImportError:
+        missing(name.partition(".")[0])
+
+
+class Torch:
+    """A torch.optim.Optimizer, made by ``make(module, params)`` of a module that has it."""
+
+    def __init__(self, make: Callable[[Any, Any], Any], module: str = "torch.optim") -> None:
+        self.make, self.module = make, module
+
+    def start(self, params):
+        torch = framework("torch")
+        self.params = [torch.tensor(p, requires_grad=True) for p in params]
+        self.opt = self.make(framework(self.module), self.params)
+
+    def step(self, grads, loss):
+        torch = framework("torch")
+        for p, g in zip(self.params, grads, strict=True):
+            p.grad = None if g is None else torch.tensor(g)
+        self.opt.step()
+
+    def arrays(self):
+        return [p.detach().numpy() for p in self.params]
+
+
+class Optax:
+    """A GradientTransformation, made by ``make(module)`` of optax or a module of it."""
+
+    def __init__(self, make: Callable[[Any], Any], module: str = "optax", **extra: str) -> None:
+        self.make, self.module, self.extra = make, module, extra
+
+    def start(self, params):
+        self.jax, self.optax = framework("jax"), framework("optax")
+        self.x64 = self.jax.enable_x64(params[0].dtype == np.float64)
+        with self.x64:
+            self.params = [self.jax.numpy.asarray(p) for p in params]
+            made = self.make(framework(self.module))
+            self.state, self.update = made.init(self.params), self.jax.jit(made.update)
+
+    def step(self, grads, loss):
+        extra = {"value": loss} if "value" in self.extra else {}
+        with self.jax.enable_x64(self.params[0].dtype == np.float64):
+            grads = [self.jax.numpy.asarray(g) for g in grads]
+            changes, self.state = self.update(grads, self.state, self.params, **extra)
+            self.params = self.optax.apply_updates(self.params, changes)
+
+    def arrays(self):
+        return [np.asarray(p) for p in self.params]
+
+
+@dataclass
+class Case:
+    """`rule` with `options` makes the steps of `peer`.
+
+    Gradients are normal numbers; `follows` makes them those of a quadratic bowl, so that the
+    parameters get somewhere: rules that estimate a rate need it. With `gaps` a parameter has no
+    gradient now and then. `tolerance` takes the place of `TOLERANCE` where a peer rounds more
+    coarsely; `why` says so.
+    """
+
+    rule: str
+    options: dict[str, Any]
+    peer: Any
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    follows: bool = False
+    gaps: bool = False
+    tolerance: dict[str, float] = field(default_factory=dict)
+    why: str = ""
+
+    def __str__(self):
+        given = "-".join(f"{k}={v}" for k, v in self.options.items())
+        return f"{self.rule}-{type(self.peer).__name__}-{given}"
+
+    def within(self, dtype):
+        assert not self.tolerance or self.why, "a wider tolerance wants a reason"
+        return {**TOLERANCE, **self.tolerance}[dtype]
+
+
+def draw(seed, dtype):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(s).astype(dtype) for s in SHAPES]
+
+
+def gradients(case, t, params, dtype):
+    """Of step t, and the loss."""
+    grads = draw(t + 1, dtype)
+    if case.follows:
+        goals = draw(0, dtype)
+        grads = [(p - 3 * a + 0.1 * g).astype(dtype)
+                 for p, a, g in zip(params, goals, grads, strict=True)]  # fmt: skip
+    loss = sum(float((g.astype(float) ** 2).sum()) for g in grads) / 2
+    if case.gaps and t % 7 == 3:
+        grads[1] = None
+    return grads, loss

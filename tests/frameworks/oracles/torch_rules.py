@@ -1,0 +1,22 @@
+"""torch.optim, rule for rule."""
+
+from .harness import Case, Torch
+
+__all__ = ["CASES"]
+
+OPTIONS = {
+    "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+            {"momentum": 0.5, "dampening": 0.3, "maximize": True}],
+    "Adagrad": [{}, {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.1}],
+    "RMSprop": [{}, {"momentum": 0.9}, {"centered": True, "weight_decay": 0.1},
+                {"centered": True, "momentum": 0.5, "alpha": 0.9}],
+    "Adam": [{}, {"amsgrad": True, "weight_decay": 0.1}, {"betas": (0.5, 0.9), "eps": 1e-3}],
+    "AdamW": [{}, {"amsgrad": True}, {"weight_decay": 0.3, "maximize": True}],
+}  # fmt: skip
+
+
+def _case(rule, options):
+    return Case(rule, options, Torch(lambda optim, p: getattr(optim, rule)(p, **options)), gaps=True)
+
+
+CASES = [_case(rule, options) for rule, given in OPTIONS.items() for options in given]
