@@ -34,6 +34,7 @@ from ._hyper import slots as places
 from ._optimizer import Optimizer, memory
 from ._optimizer.masks import Terms
 from ._optimizer.slots import Slot, real
+from ._optimizer.steps import loss_of
 from ._optimizer.tree import Leaf
 from ._schedule import Schedule
 
@@ -102,7 +103,7 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
 def _apply(
     rule: str, p: Array, g: Array, state: Sequence[Array], t: int, hyper: dict[str, Any]
 ) -> None:
-    loss = hyper.pop("loss", nan)
+    loss = loss_of(rule, hyper.pop("loss", None), True) if _CLASSES[rule].needs_loss else nan
     values = _values(rule, hyper)
     T.check(rule, "t", t)
     row, names = RULES[rule], list(_CLASSES[rule]._starts(values))
@@ -158,7 +159,7 @@ def _function(rule: str) -> Callable[..., None]:
     function.__doc__ = f"""Update `p` and `state` in place from the gradient `g`; `t` = 1, 2, ...
 
     `state` is what ``init("{rule}", p)`` returned; hyper-parameters as for
-    :class:`lrcore.{_CLASSES[rule].__name__}`.
+    :class:`lrcore.{_CLASSES[rule].__name__}`{", and `loss`" if _CLASSES[rule].needs_loss else ""}.
     """
     return function
 

@@ -45,7 +45,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
         for store, g, age in zip(layout.stores, arrays, plan.ages, strict=True)
     ]
     with _core.FloatEnvironment():
-        norm, bad = reference.step(opt.rule, tensors, groups, scalars, options)
+        norm, bad = reference.step(opt.rule, tensors, groups, options, scalars)
     if bad < 0:
         plan.advance(norm)
         plan.scalars = [[getattr(k, name) for name in names] for k in scalars]

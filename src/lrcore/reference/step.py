@@ -95,8 +95,8 @@ def step(
     rule: str,
     tensors: Sequence[Tensor],
     groups: Sequence[Group],
-    scalars: Sequence[SimpleNamespace],
     options: Options,
+    scalars: Sequence[SimpleNamespace] = (),
 ) -> tuple[float, int]:
     """Make one update of every tensor that has a gradient.
 

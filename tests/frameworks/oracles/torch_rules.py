@@ -16,7 +16,9 @@ OPTIONS = {
 
 
 def _case(rule, options):
-    return Case(rule, options, Torch(lambda optim, p: getattr(optim, rule)(p, **options)), gaps=True)
+    return Case(
+        rule, options, Torch(lambda optim, p: getattr(optim, rule)(p, **options)), gaps=True
+    )
 
 
 CASES = [_case(rule, options) for rule, given in OPTIONS.items() for options in given]
