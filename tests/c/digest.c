@@ -191,15 +191,23 @@ static const char *name_at(const char *names, int i, size_t *length)
     return *names ? names : NULL;
 }
 
-static int position(const char *names, const char *name, size_t length)
+/* The place of a name in a list; -1: it is not there. */
+static int find(const char *names, const char *name, size_t length)
 {
     size_t n;
     const char *at;
     for (int i = 0; (at = name_at(names, i, &n)); i++)
         if (n == length && strncmp(at, name, n) == 0)
             return i;
-    fail("a note of the table names what is not there", name);
     return -1;
+}
+
+static int position(const char *names, const char *name, size_t length)
+{
+    int i = find(names, name, length);
+    if (i < 0)
+        fail("a note of the table names what is not there", name);
+    return i;
 }
 
 /* ------------------------------------------------------------------------------ rules */
@@ -237,28 +245,44 @@ typedef struct {
 
 typedef uint64_t runner(const job *j);
 
-/* What each state array starts at, and whether it is there, after the notes of the table. */
-static void states_of(int rule, const double *h, double *start, int *there)
+/* What a rule keeps: its arrays, those that start at the parameter, and what all else starts at. */
+typedef struct {
+    int there[LRC_MAX_STATES], follows[LRC_MAX_STATES];
+    double state[LRC_MAX_STATES], scalar[LRC_MAX_SCALARS];
+} beginnings;
+
+static void read_note(const lrc_rule_info *row, const double *h, const char *note, beginnings *b)
+{
+    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!");
+    int state = find(row->states, note, left), scalar = find(row->scalars, note, left);
+    const char *hyper = note + left + 1;
+    if (state < 0 && scalar < 0)
+        fail("a note of the table names what is not there", note);
+    if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
+        b->follows[state] = 1;
+    } else if (note[left] == ':' || note[left] == '=') {
+        double value = h[position(row->hypers, hyper, length - left - 1)];
+        if (note[left] == ':')
+            b->there[state] = value != 0;
+        else if (state >= 0)
+            b->state[state] = value;
+        else
+            b->scalar[scalar] = value;
+    }
+}
+
+static beginnings beginnings_of(int rule, const double *h)
 {
     const lrc_rule_info *row = &lrc_rules[rule];
+    beginnings b = {0};
     size_t n;
-    for (int i = 0; i < LRC_MAX_STATES; i++) {
-        there[i] = name_at(row->states, i, &n) != NULL;
-        start[i] = 0;
+    for (int i = 0; i < LRC_MAX_STATES; i++)
+        b.there[i] = name_at(row->states, i, &n) != NULL;
+    for (const char *note = row->notes; *note; note += strspn(note, " ")) {
+        read_note(row, h, note, &b);
+        note += strcspn(note, " ");
     }
-    for (const char *note = row->notes; *note;) {
-        size_t length = strcspn(note, " "), left = strcspn(note, ":=+!");
-        int state = position(row->states, note, left);
-        if (note[left] == ':' || note[left] == '=') {
-            double value = h[position(row->hypers, note + left + 1, length - left - 1)];
-            if (note[left] == ':')
-                there[state] = value != 0;
-            else
-                start[state] = value;
-        }
-        note += length;
-        note += strspn(note, " ");
-    }
+    return b;
 }
 
 static void *new_array(int dtype, int64_t n, double value)
@@ -294,14 +318,23 @@ static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int
     }
 }
 
+static uint64_t digest_scalars(uint64_t digest, const lrc_plan *plan)
+{
+    int scope = lrc_rules[plan->rule].scope;
+    for (int64_t i = 0; scope == LRC_TENSOR && i < plan->n_tensors; i++)
+        digest = digest_array(digest, LRC_F64, LRC_MAX_SCALARS, plan->tensors[i].scalar);
+    for (int64_t k = 0; scope == LRC_GROUP && k < plan->n_groups; k++)
+        digest = digest_array(digest, LRC_F64, LRC_MAX_SCALARS, plan->groups[k].scalar);
+    return digest;
+}
+
 static uint64_t run_rule(const job *run)
 {
     const surroundings *s = run->around;
     const double *h = run->h;
     uint64_t seed = 1, digest = 0;
-    double start[LRC_MAX_STATES];
-    int rule = run->rule, dtype = run->dtype;
-    int there[LRC_MAX_STATES], g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
+    int rule = run->rule, dtype = run->dtype, g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
+    const beginnings b = beginnings_of(rule, h);
     void *memory[TENSORS];
     lrc_tensor x[TENSORS] = {0};
     lrc_group g[GROUPS] = {0};
@@ -310,7 +343,6 @@ static uint64_t run_rule(const job *run)
 
     if (s->gradient == OTHER)
         g_dtype = dtype == LRC_F32 ? LRC_F64 : LRC_F32;
-    states_of(rule, h, start, there);
     for (int i = 0; i < TENSORS; i++) {
         int64_t n = sizes[i];
         x[i] = (lrc_tensor){.p = allocate((size_t)n * size_of(dtype)),
@@ -320,18 +352,23 @@ static uint64_t run_rule(const job *run)
                             .g_dtype = g_dtype};
         for (int64_t e = 0; e < n; e++)
             put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
-        for (int j = 0; j < LRC_MAX_STATES; j++)
-            x[i].state[j] = there[j] ? new_array(dtype, n, start[j]) : NULL;
+        for (int j = 0; j < LRC_MAX_STATES; j++) {
+            x[i].state[j] = b.there[j] ? new_array(dtype, n, b.state[j]) : NULL;
+            if (b.follows[j])
+                memcpy(x[i].state[j], x[i].p, (size_t)n * size_of(dtype));
+        }
+        memcpy(x[i].scalar, b.scalar, sizeof b.scalar);
         memory[i] = allocate((size_t)n * 3 * sizeof(double));
     }
     for (int k = 0; k < GROUPS; k++) {
         memcpy(g[k].h, h, sizeof g[k].h);
+        memcpy(g[k].scalar, b.scalar, sizeof b.scalar);
         g[k].clip_value = s->clip_value;
         g[k].maximize = s->maximize;
     }
-    g[1].h[position(lrc_rules[rule].hypers, "lr", 2)] *= 0.25;
+    g[1].h[0] *= 0.25; /* the rate */
     if (s->scheduled)
-        g[0].schedule[position(lrc_rules[rule].hypers, "lr", 2)] = &lr;
+        g[0].schedule[0] = &lr;
 
     lrc_plan *plan = lrc_plan_new(rule, TENSORS, x, GROUPS, g);
     if (!plan)
@@ -343,8 +380,10 @@ static uint64_t run_rule(const job *run)
             new_gradient(&x[i], s, memory[i], s->wild && i % 2 == 1, &seed);
         if (t == 1)
             x[4].g = x[9].g = NULL; /* left alone at this step, and younger from then on */
+        plan->loss = 1.5 - t;
         digest = digest_word(digest, (uint64_t)lrc_step(plan));
         digest = digest_f64(digest, plan->grad_norm);
+        digest = digest_scalars(digest, plan);
     }
     lrc_plan_free(plan);
 
@@ -353,7 +392,7 @@ static uint64_t run_rule(const job *run)
         digest = digest_array(digest, dtype, x[i].n, x[i].p);
         free(x[i].p);
         for (int j = 0; j < LRC_MAX_STATES; j++)
-            if (there[j]) {
+            if (b.there[j]) {
                 digest = digest_array(digest, dtype, x[i].n, x[i].state[j]);
                 free(x[i].state[j]);
             }
@@ -487,8 +526,7 @@ static void switch_off(int rule, double *h)
     }
 }
 
-static lrc_tensor new_tensor(const job *j, int i, const double *start, const int *there,
-                             uint64_t *seed)
+static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t *seed)
 {
     int dtype = j->dtype, real = real_of(dtype);
     int64_t n = sorts[i].n;
@@ -503,15 +541,18 @@ static lrc_tensor new_tensor(const job *j, int i, const double *start, const int
                     .units = sorts[i].units,
                     .unit_columns = sorts[i].columns};
     for (int k = 0; k < LRC_MAX_STATES; k++) {
-        if (!there[k])
+        if (!b->there[k])
             continue;
         if (j->state_dtype == LRC_F32)
-            x.state[k] = new_array(LRC_F32, n, start[k]);
+            x.state[k] = new_array(LRC_F32, n, b->state[k]);
         else
             x.state[k] = allocate((size_t)n * size_of(j->state_dtype));
         if (j->state_dtype == LRC_Q8)
             x.scale[k] = allocate((size_t)n / LRC_Q8_BLOCK + 1);
+        if (b->follows[k] && j->state_dtype == dtype)
+            memcpy(x.state[k], x.p, (size_t)n * size_of(dtype));
     }
+    memcpy(x.scalar, b->scalar, sizeof b->scalar);
     if (x.master_kind != LRC_NO_MASTER)
         x.master = filled(x.master_kind == LRC_MASTER ? LRC_F32 : LRC_BF16, n, seed);
     for (int k = 0; k < LRC_AVERAGES; k++)
@@ -583,21 +624,20 @@ static void new_gradients(lrc_tensor *x, void *const *memory, int step, uint64_t
 static uint64_t run_stored(const job *j)
 {
     uint64_t seed = 4, digest = 0;
-    double start[LRC_MAX_STATES];
-    int there[LRC_MAX_STATES];
+    const beginnings b = beginnings_of(j->rule, j->h);
     void *memory[PARTS];
     lrc_tensor x[PARTS];
     lrc_group g[GROUPS] = {{.clip_value = 0.75, .clip_norm = 20, .agc = 0.05, .agc_eps = 1e-3},
                            {.agc = 0.1, .agc_eps = 0.5, .maximize = 1}};
     lrc_stats stats[PARTS];
 
-    states_of(j->rule, j->h, start, there);
     for (int i = 0; i < PARTS; i++) {
-        x[i] = new_tensor(j, i, start, there, &seed);
+        x[i] = new_tensor(j, i, &b, &seed);
         memory[i] = allocate((size_t)sorts[i].n * 3 * sizeof(double));
     }
     for (int k = 0; k < GROUPS; k++) {
         memcpy(g[k].h, j->h, sizeof g[k].h);
+        memcpy(g[k].scalar, b.scalar, sizeof b.scalar);
         g[k].rounding = j->rounding;
         g[k].select = k == 0 ? LRC_CAUTIOUS : LRC_GRAMS;
     }
@@ -629,7 +669,9 @@ static uint64_t run_stored(const job *j)
             x[4].g = x[7].g = NULL;
         if (t == REFUSED)
             make_infinite(&x[6]);
+        plan->loss = 1.5 - t;
         digest = digest_word(digest, (uint64_t)lrc_step(plan));
+        digest = digest_scalars(digest, plan);
         digest = digest_f64(digest, plan->grad_norm);
         digest = digest_f64(digest, g[0].grad_norm);
         if (t == REFUSED)
