@@ -12,6 +12,8 @@ from numpy.testing import assert_array_equal
 
 import lrcore
 from lrcore import functional, schedules
+from lrcore._cases import named
+from lrcore._hyper import SCALARS, STATES
 
 RULES = [getattr(lrcore.optimizers, name) for name in lrcore.optimizers.__all__]
 
@@ -143,7 +145,7 @@ def test_every_hyper_parameter_can_be_scheduled(rule):
     """A schedule is a number assigned anew before each step."""
     values = {k: v for k, v in dict(rule(np.ones(1)).param_groups[0]).items() if k != "params"}
     fixed = {k for k, v in values.items() if isinstance(v, (bool, str)) or v is None}
-    fixed |= {"initial_accumulator_value"}
+    fixed |= {state.start for state in STATES[rule.rule]} | set(SCALARS[rule.rule].values())
     for name in sorted(set(values) - fixed):
         ramp = schedules.Linear(0.5, steps=5, end=0.25)
         scheduled, numbers = tree(), tree()
@@ -151,8 +153,8 @@ def test_every_hyper_parameter_can_be_scheduled(rule):
         a, b = rule(scheduled, **{name: value}), rule(numbers, **{name: _at(value, 0)})
         for t in range(6):
             b.param_groups[0][name] = _at(value, t)
-            a.step(tree(t + 1))
-            b.step(tree(t + 1))
+            a.step(tree(t + 1), loss=2.0)
+            b.step(tree(t + 1), loss=2.0)
         assert_same(scheduled, numbers)
 
 
@@ -203,12 +205,12 @@ def test_resumed_is_uninterrupted(rule, backend):
         "backend": backend,
     }
     straight, resumed = tree(), tree()
-    a, b = rule(straight, **options), rule(resumed, **options)
+    a, b = (rule(p, **named(rule, options)) for p in (straight, resumed))
     for t in range(5):
-        a.step(tree(t + 1))
-        b.step(tree(t + 1))
+        a.step(tree(t + 1), loss=2.0)
+        b.step(tree(t + 1), loss=2.0)
     saved = b.state_dict()
-    fresh = rule(resumed, lr=0.7, backend=backend)
+    fresh = rule(resumed, backend=backend)
     fresh.load_state_dict(saved)
     assert fresh.t == 5
     for t in range(5, 10):
@@ -289,14 +291,14 @@ def test_a_lambda_survives_saving_where_it_is_made_again():
 @pytest.mark.parametrize("rule", RULES)
 def test_copies_go_their_own_way_bit_for_bit(rule, how):
     params = tree()
-    opt = rule(params, lr=schedules.Cosine(0.1, steps=20), clip_value=0.5)
-    opt.step(tree(1))
+    opt = rule(params, schedules.Cosine(0.1, steps=20), clip_value=0.5)
+    opt.step(tree(1), loss=2.0)
     other, theirs = how((opt, params))
     assert theirs["layers"][0]["w"] is other.param_groups[0]["params"]["layers"][0]["w"]
     assert_same(params, theirs)
-    other.step(tree(2))
+    other.step(tree(2), loss=2.0)
     assert not np.array_equal(params["layers"][0]["w"], theirs["layers"][0]["w"])
-    opt.step(tree(2))
+    opt.step(tree(2), loss=2.0)
     assert_same(params, theirs)
     assert other.t == opt.t == 2
     assert repr(other) == repr(opt)

@@ -59,8 +59,8 @@ def message_of(error):
 def test_every_rule_takes_every_dtype(rule, dtype, backend):
     params = draw(dtype=dtype)
     before = copy.deepcopy(params)
-    opt = rule(params, lr=0.1, backend=backend)
-    assert opt.step(draw(1, dtype))
+    opt = rule(params, 0.1, backend=backend)
+    assert opt.step(draw(1, dtype), loss=1.0)
     assert params["w"].dtype == dtype
     assert (params["w"] != before["w"]).mean() > 0.9
     real = np.float64 if dtype == "float64" else np.float32

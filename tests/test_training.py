@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from support import ROOT, missing
 
 import lrcore
-from lrcore import schedules
+from lrcore import _cases, schedules
 from lrcore.reference import storage
 
 #: Two-sided limit of a standard normal number at a significance of 1e-6.
@@ -182,13 +182,13 @@ def test_with_a_master_all_bits_are_those_of_float32(rule, kind, master, bf16):
     dtype = bf16 if kind == "bfloat16" else np.dtype(kind)
     narrow = [rng.standard_normal(s).astype(dtype) for s in [(7, 19), (130,)]]
     wide = [w.astype(np.float32) for w in narrow]
-    options = {"clip_norm": 5.0, "ema": 0.9, "weight_decay": 0.1}
-    a = getattr(lrcore, rule)(narrow, master=master, **options)
-    b = getattr(lrcore, rule)(wide, **options)
+    rule = getattr(lrcore, rule)
+    options = _cases.named(rule, {"clip_norm": 5.0, "ema": 0.9, "weight_decay": 0.1})
+    a, b = rule(narrow, master=master, **options), rule(wide, **options)
     for _ in range(30):
         grads = [rng.standard_normal(w.shape, np.float32) for w in narrow]
-        a.step(grads)
-        b.step(grads)
+        a.step(grads, loss=3.0)
+        b.step(grads, loss=3.0)
     for own, p, full, mean in zip(a.state.values(), narrow, wide, b.averages(), strict=True):
         if master == "split":
             joined = storage.join(p.view(np.uint16), own["low"])

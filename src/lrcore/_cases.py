@@ -119,8 +119,10 @@ def rules() -> list[type[Optimizer]]:
 
 
 def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with the rate under the name that it has in this rule."""
-    return {RULES[rule.rule].hypers[0] if k == "lr" else k: v for k, v in values.items()}
+    """Arguments with the rate under its name in this rule, and no decay where it has none."""
+    hypers = RULES[rule.rule].hypers
+    left = {k: v for k, v in values.items() if k != "weight_decay" or k in hypers}
+    return {hypers[0] if k == "lr" else k: v for k, v in left.items()}
 
 
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:

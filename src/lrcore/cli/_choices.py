@@ -95,15 +95,15 @@ def find_optimizer(name: str) -> type[lrcore.Optimizer]:
 def make_optimizer(
     rule: type[lrcore.Optimizer], params: Params, lr: float | lrcore.Schedule, **options: Any
 ) -> lrcore.Optimizer:
-    """Return an optimizer of that class: every rule takes (params, lr, options)."""
-    return cast("Callable[..., lrcore.Optimizer]", rule)(params, lr=lr, **options)
+    """Return an optimizer of that class: the first argument after the parameters is the rate."""
+    return cast("Callable[..., lrcore.Optimizer]", rule)(params, lr, **options)
 
 
 def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
     """Rate for `rule` if the user gives none; `task` is digits, linear or table."""
     if rule.__name__ in RATES:
         return RATES[rule.__name__][task]
-    return float(inspect.signature(rule).parameters["lr"].default)
+    return float(list(inspect.signature(rule).parameters.values())[1].default)
 
 
 def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:

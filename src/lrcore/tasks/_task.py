@@ -202,7 +202,7 @@ def _train_epoch(
         lr = opt.lr
         before = perf_counter()
         try:
-            opt.step(grads)
+            opt.step(grads, loss=loss)
         except lrcore.NonFiniteError:
             run.stopped = "diverged"
             return

@@ -1,0 +1,61 @@
+"""What every rule must do, whatever its formula: go down."""
+
+import numpy as np
+import pytest
+
+import lrcore
+from lrcore import schedules
+
+STEPS = 2000
+
+#: A good rate on the bowl and in the valley, and what else the rule is made with.
+RATES = {
+    "SGD": (0.1, 1e-3, {}),
+    "Adagrad": (1.0, 0.5, {}),
+    "RMSprop": (0.03, 0.01, {}),
+    "Adam": (0.1, 0.05, {}),
+    "AdamW": (0.1, 0.05, {}),
+    "Lion": (0.02, 0.005, {}),
+    "LAMB": (0.02, 0.01, {}),
+}
+
+
+def bowl(x):
+    """A quadratic bowl a hundred times longer than it is wide, and its gradient."""
+    scale = np.logspace(-1, 1, 20)
+    away = x - np.random.default_rng(0).standard_normal(20)
+    return float(0.5 * (scale * away * away).sum()), scale * away
+
+
+def valley(x):
+    """Rosenbrock's function, and its gradient."""
+    a, b = float(x[0]), float(x[1])
+    bend = b - a * a
+    return 100 * bend**2 + (1 - a) ** 2, np.array([-400 * a * bend - 2 * (1 - a), 200 * bend])
+
+
+def descend(rule, rate, options, function, start):
+    x = np.array(start)
+    opt = getattr(lrcore, rule)(x, schedules.Cosine(rate, steps=STEPS), **options)
+    for _ in range(STEPS):
+        loss, slope = function(x)
+        opt.step(slope, loss=loss)
+    if hasattr(opt, "eval"):
+        opt.eval()
+    return function(x)[0]
+
+
+def test_every_rule_has_its_rates():
+    assert set(RATES) == set(lrcore.optimizers.__all__)
+
+
+@pytest.mark.parametrize("rule", RATES)
+def test_the_bottom_of_a_convex_bowl_is_reached(rule):
+    rate, _, options = RATES[rule]
+    assert descend(rule, rate, options, bowl, np.zeros(20)) < 1e-3 * bowl(np.zeros(20))[0]
+
+
+@pytest.mark.parametrize("rule", RATES)
+def test_rosenbrocks_valley_is_found(rule):
+    _, rate, options = RATES[rule]
+    assert descend(rule, rate, options, valley, [-1.2, 1.0]) < 0.1 * valley([-1.2, 1.0])[0]
