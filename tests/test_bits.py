@@ -13,7 +13,14 @@ from lrcore import _cases, _core, _verify
 THREADS = (1, 2, 3)
 
 
-@pytest.mark.parametrize("case", list(_verify.cases()), ids=str)
+MAIN = set(_verify.main_cases())
+CASES = [
+    pytest.param(case, id=str(case), marks=() if case in MAIN else pytest.mark.slow)
+    for case in _verify.cases()
+]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_every_isa_and_thread_count_gives_the_reference_bits(case):
     expected = _verify.reference(case)
     for isa in lrcore.isas():
