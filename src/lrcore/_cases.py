@@ -63,6 +63,11 @@ SWITCHED = {
     "weight_decay": 0.1,
     "lr_decay": 0.1,
     "initial_accumulator_value": 0.5,
+    "decouple": True,
+    "use_bias_correction": True,
+    "safeguard_warmup": True,
+    "growth_rate": 4.0,
+    "init_eta": 0.01,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.

@@ -46,9 +46,19 @@ DOMAINS: dict[str, Interval | None] = {
     "momentum": NONNEGATIVE,
     "dampening": ANY,
     "alpha": UNIT,
+    "beta3": Interval(0, 1, closed_high=False, optional=True),
+    "d0": POSITIVE,
+    "d_coef": POSITIVE,
+    "growth_rate": Interval(1, INF),
+    "reps_rel": POSITIVE,
+    "init_eta": Interval(0, INF, closed_low=False, closed_high=False, optional=True),
+    "init_estim_sq_dist": Interval(0, INF, closed_low=False, closed_high=False, optional=True),
     "lr_decay": NONNEGATIVE,
     "initial_accumulator_value": NONNEGATIVE,
     "amsgrad": FLAG,
+    "decouple": FLAG,
+    "use_bias_correction": FLAG,
+    "safeguard_warmup": FLAG,
     "centered": FLAG,
     "nesterov": FLAG,
 }
@@ -112,11 +122,13 @@ SCALARS = {rule: {x: _noted(row, f"{x}=") for x in row.scalars} for rule, row in
 def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
     """Where a hyper-parameter goes: (place in h, value, name in messages) for each number of it.
 
-    A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``.
+    A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``, columns side
+    by side; one that stands elsewhere (Prodigy's ``beta3``) is an argument of its own.
     """
     if name in columns:
         return [(columns.index(name), value, name)]
-    parts = [i for i, c in enumerate(columns) if c.rstrip("0123456789") == name[:-1]]
+    found = [i for i, c in enumerate(columns) if c.rstrip("0123456789") == name[:-1]]
+    parts = [i for k, i in enumerate(found) if i == found[0] + k]
     if not isinstance(value, (tuple, list)) or len(value) != len(parts):
         raise ValueError(f"{name} must be a tuple of {len(parts)} numbers, got {value!r}")
     return [(i, v, f"{name}[{k}]") for k, (i, v) in enumerate(zip(parts, value, strict=True))]

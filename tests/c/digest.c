@@ -165,6 +165,16 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {"centered", 1, 1},
                                {"lr_decay", 0.01, 1},
                                {"initial_accumulator_value", 0.3, 1},
+                               {"beta3", 0.97, 0},
+                               {"decouple", 1, 1},
+                               {"use_bias_correction", 1, 1},
+                               {"safeguard_warmup", 1, 1},
+                               {"d0", 1e-3, 0},
+                               {"d_coef", 2, 0},
+                               {"growth_rate", 1.5, 0},
+                               {"reps_rel", 1e-3, 0},
+                               {"init_eta", 0.01, 0},
+                               {"init_estim_sq_dist", 1e-3, 0},
                                {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,6 @@ def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
 
 def _number(opt: Optimizer, label: str, value: Any, domain: Interval | None) -> float:
     if not isinstance(value, Schedule):
-        return float(value)
+        return nan if value is None else float(value)
     number = value.reference(opt.t)
     return float(check_value(f"{type(opt).__name__} at update {opt.t}", label, number, domain))

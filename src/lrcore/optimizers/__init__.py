@@ -8,8 +8,14 @@ Every hyper-parameter that is a number may also be a schedule. The parameters sh
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import AdamW
+from .dadaptadam import DAdaptAdam
+from .dadaptsgd import DAdaptSGD
+from .dog import DoG
+from .dowg import DoWG
 from .lamb import LAMB
+from .ldog import LDoG
 from .lion import Lion
+from .prodigy import Prodigy
 from .rmsprop import RMSprop
 from .sgd import SGD
 
@@ -19,6 +25,12 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "DAdaptAdam",
+    "DAdaptSGD",
+    "DoG",
+    "DoWG",
+    "LDoG",
     "Lion",
+    "Prodigy",
     "RMSprop",
 ]
