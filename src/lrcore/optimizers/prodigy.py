@@ -59,6 +59,8 @@ class Prodigy(Optimizer):
     package. Deviation: groups may have different rates, and each has an estimate of its own.
     Deviation: the correction goes by the updates of each parameter, in the package by those of
     all. Deviation: at a rate of 0 the moments still follow the gradient, in the package they rest.
+    Deviation: with ``beta1 = 0`` the step is that of the formula, in the package it takes the new
+    ``d`` in place of the old one.
     Deviation: the package's options ``fsdp_in_use`` and ``slice_p`` are left out.
 
     Examples

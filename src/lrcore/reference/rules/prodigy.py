@@ -16,7 +16,7 @@ def _beta3(h: Names) -> float:
 
 def _gain(h: Names, d: float, t: int) -> float:
     """What s takes of the gradient."""
-    return (d / h.d0) * (d * (1.0 if h.safeguard_warmup else unbiased(h, t)))
+    return float((d / h.d0) * (d * (1.0 if h.safeguard_warmup else unbiased(h, t))))
 
 
 def measure(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> Pairs:
