@@ -44,7 +44,7 @@ class Prodigy(Optimizer):
     d_coef : float or Schedule, default 1.0
         In (0, inf); times the estimate: what to tune, if anything.
     growth_rate : float or Schedule, default float("inf")
-        In [1, inf]; the most that ``d`` is multiplied by in a step.
+        In [1, inf]; the most that ``d`` is multiplied by in a step, but for its first.
     **options
         As for :class:`lrcore.Optimizer`.
 
