@@ -5,6 +5,7 @@ import pytest
 
 import lrcore
 from lrcore import schedules
+from lrcore._cases import named
 
 STEPS = 2000
 
@@ -17,6 +18,12 @@ RATES = {
     "AdamW": (0.1, 0.05, {}),
     "Lion": (0.02, 0.005, {}),
     "LAMB": (0.02, 0.01, {}),
+    "DAdaptSGD": (0.5, 0.5, {}),
+    "DAdaptAdam": (1.0, 1.0, {}),
+    "Prodigy": (1.0, 1.0, {}),
+    "DoG": (1.0, 3.0, {}),
+    "LDoG": (1.0, 3.0, {}),
+    "DoWG": (1.0, 1.0, {}),
 }
 
 
@@ -36,7 +43,9 @@ def valley(x):
 
 def descend(rule, rate, options, function, start):
     x = np.array(start)
-    opt = getattr(lrcore, rule)(x, schedules.Cosine(rate, steps=STEPS), **options)
+    cls = getattr(lrcore, rule)
+    rates = named(cls, {"lr": schedules.Cosine(rate, steps=STEPS)})
+    opt = cls(x, **rates, **options)
     for _ in range(STEPS):
         loss, slope = function(x)
         opt.step(slope, loss=loss)
