@@ -47,6 +47,9 @@ SWITCHED = {
     "weight_decay": 0.1,
     "lr_decay": 0.1,
     "initial_accumulator_value": 0.5,
+    "trust_clip": True,
+    "always_adapt": False,
+    "grad_averaging": True,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.

@@ -51,6 +51,10 @@ DOMAINS: dict[str, Interval | None] = {
     "amsgrad": FLAG,
     "centered": FLAG,
     "nesterov": FLAG,
+    "trust_coefficient": NONNEGATIVE,
+    "trust_clip": FLAG,
+    "always_adapt": FLAG,
+    "grad_averaging": FLAG,
 }
 
 

@@ -9,16 +9,22 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import AdamW
 from .lamb import LAMB
+from .lars import LARS
 from .lion import Lion
+from .novograd import NovoGrad
 from .rmsprop import RMSprop
 from .sgd import SGD
+from .stableadamw import StableAdamW
 
 __all__ = [
     "LAMB",
+    "LARS",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
     "Lion",
+    "NovoGrad",
     "RMSprop",
+    "StableAdamW",
 ]
