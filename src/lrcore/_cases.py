@@ -50,6 +50,9 @@ SWITCHED = {
     "trust_clip": True,
     "always_adapt": False,
     "grad_averaging": True,
+    "multiplicative": True,
+    "hyper_lr": 0.01,
+    "floor": 0.09,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.

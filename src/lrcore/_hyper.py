@@ -55,6 +55,12 @@ DOMAINS: dict[str, Interval | None] = {
     "trust_clip": FLAG,
     "always_adapt": FLAG,
     "grad_averaging": FLAG,
+    "max_lr": NONNEGATIVE,
+    "c": POSITIVE,
+    "f_star": ANY,
+    "hyper_lr": NONNEGATIVE,
+    "floor": NONNEGATIVE,
+    "multiplicative": FLAG,
 }
 
 

@@ -10,7 +10,7 @@ from .._hyper import ANY as LOSS
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["accumulate", "step"]
+__all__ = ["accumulate", "given_loss", "step"]
 
 
 def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
@@ -26,7 +26,7 @@ def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
             "what waits"
         )
     grads = None if grads is ... else grads
-    value = _loss(who, loss, opt.needs_loss)
+    value = given_loss(f"{who}.step", loss, opt.needs_loss)
     try:
         if whole.backend == "c":
             made = plan.step(grads, value)
@@ -44,16 +44,16 @@ def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
     return made
 
 
-def _loss(who: str, loss: Any, needed: bool) -> float:
+def given_loss(who: str, loss: Any, needed: bool) -> float:
     """The loss as a number; NaN where a rule has no use for one."""
     if not needed:
         return nan
     if loss is None:
         raise ValueError(
-            f"{who}.step: loss must be given, as in step(grads, loss=loss), since the rate of this "
-            "rule follows from it"
+            f"{who}: loss must be given, as in step(grads, loss=loss), since the rate of this rule "
+            "follows from it"
         )
-    return float(LOSS.check(f"{who}.step", "loss", loss))
+    return float(LOSS.check(who, "loss", loss))
 
 
 def accumulate(opt: Optimizer, grads: Any) -> None:

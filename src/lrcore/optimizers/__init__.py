@@ -8,10 +8,13 @@ Every hyper-parameter that is a number may also be a schedule. The parameters sh
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import AdamW
+from .hypergradientadam import HypergradientAdam
+from .hypergradientsgd import HypergradientSGD
 from .lamb import LAMB
 from .lars import LARS
 from .lion import Lion
 from .novograd import NovoGrad
+from .polyaksgd import PolyakSGD
 from .rmsprop import RMSprop
 from .sgd import SGD
 from .stableadamw import StableAdamW
@@ -23,8 +26,11 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "HypergradientAdam",
+    "HypergradientSGD",
     "Lion",
     "NovoGrad",
+    "PolyakSGD",
     "RMSprop",
     "StableAdamW",
 ]

@@ -229,17 +229,23 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
     for one in found:
         pairs = module.measure(one.old, one.g, one.s, one.h, one.x.t + 1, one.k) if row.sums else []
         sums = [in_order(chunk_sums(a, np.ones_like(a) if b is None else b)) for a, b in pairs]
-        seen.append(Seen(one.x.t + 1, one.g.size, loss, sums))
+        seen.append(Seen(one.x.t + 1, one.g.size, -loss if one.group.maximize else loss, sums))
     if row.scope == "tensor":
         for one, own in zip(found, seen, strict=True):
             module.estimate(one.h, own, one.k)
         return
-    for i, group in enumerate(groups):
-        members = [j for j, one in enumerate(found) if one.x.store.group == i]
-        if members:
-            t, n = max(seen[j].t for j in members), sum(seen[j].n for j in members)
-            sums = [in_order([seen[j].sums[c] for j in members]) for c in range(row.sums)]
-            module.estimate(group.h, Seen(t, n, loss, sums), found[members[0]].k)
+    members = [
+        [j for j, one in enumerate(found) if one.x.store.group == i] for i in range(len(groups))
+    ]
+    sums = [
+        [in_order([seen[j].sums[c] for j in own]) for c in range(row.sums)] for own in members
+    ]
+    together = [in_order([own[c] for own in sums]) for c in range(row.sums)]
+    for group, own, own_sums in zip(groups, members, sums, strict=True):
+        if own:
+            t, n = max(seen[j].t for j in own), sum(seen[j].n for j in own)
+            whole = Seen(t, n, seen[own[0]].loss, own_sums, together)
+            module.estimate(group.h, whole, found[own[0]].k)
 
 
 def _update(rule: str, one: _Open, options: Options) -> None:
