@@ -61,6 +61,9 @@ DOMAINS: dict[str, Interval | None] = {
     "hyper_lr": NONNEGATIVE,
     "floor": NONNEGATIVE,
     "multiplicative": FLAG,
+    "warmup_steps": COUNT,
+    "r": NONNEGATIVE,
+    "weight_lr_power": NONNEGATIVE,
 }
 
 

@@ -6,6 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 from .._hyper import ANY as LOSS
+from .modes import require_training
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -15,6 +16,7 @@ __all__ = ["accumulate", "given_loss", "step"]
 
 def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
     """`Optimizer.step`; ``...`` stands for no gradients given."""
+    require_training(opt, "step")
     who, plan, whole = type(opt).__name__, opt._alone(), opt._layout.whole
     waiting = plan.micro
     if grads is ... and not waiting:
@@ -58,6 +60,7 @@ def given_loss(who: str, loss: Any, needed: bool) -> float:
 
 def accumulate(opt: Optimizer, grads: Any) -> None:
     """`Optimizer.accumulate`."""
+    require_training(opt, "accumulate")
     plan = opt._alone()
     if not opt._layout.summing:
         with plan:

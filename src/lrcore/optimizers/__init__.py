@@ -16,6 +16,8 @@ from .lion import Lion
 from .novograd import NovoGrad
 from .polyaksgd import PolyakSGD
 from .rmsprop import RMSprop
+from .schedulefreeadamw import ScheduleFreeAdamW
+from .schedulefreesgd import ScheduleFreeSGD
 from .sgd import SGD
 from .stableadamw import StableAdamW
 
@@ -32,5 +34,7 @@ __all__ = [
     "NovoGrad",
     "PolyakSGD",
     "RMSprop",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "StableAdamW",
 ]

@@ -43,12 +43,12 @@ class HypergradientAdam(Optimizer):
     -----
     ``d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`` with ``m`` and ``v`` as in
     :class:`Adam`; ``p -= eta d``. ``eta``, one a group, begins at lr and moves before each step by
-    ``hyper_lr <g, d>``, with ``d`` the direction of the step before, or is multiplied by
-    ``1 + hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept as
-    the factor ``eta / lr``: where lr is a schedule, or a parameter has its lr_scale, ``eta`` is
-    that rate times the factor, and a schedule that ends at 0 ends there. `estimates` has ``eta``
-    and ``factor`` of each group. Two state arrays, two sweeps. Baydin, Cornish, Martinez Rubio,
-    Schmidt & Wood 2018, "Online Learning Rate Adaptation with Hypergradient Descent", algorithm 6.
+    ``hyper_lr <g, d>``, with ``d`` the direction of the step before, or is multiplied by ``1 +
+    hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept as the
+    factor ``eta / lr``: where lr is a schedule, or a parameter has its lr_scale, ``eta`` is that
+    rate times the factor, and a schedule that ends at 0 ends there. `estimates` has ``eta`` and
+    ``factor`` of each group. Two state arrays, two sweeps. Baydin, Cornish, Martinez Rubio, Schmidt
+    & Wood 2018, "Online Learning Rate Adaptation with Hypergradient Descent", algorithm 6.
     Deviation: the authors' code changes the rate tensor by tensor, and adds eps before the
     correction of the direction that it measures.
 

@@ -43,15 +43,14 @@ class HypergradientSGD(Optimizer):
 
     Notes
     -----
-    ``d = momentum d + g``, or with nesterov ``buf = momentum buf + g; d = g + momentum buf``;
-    ``p -= eta d``. ``eta``, one a group, begins at lr and moves before each step by
-    ``hyper_lr <g, d>``, with ``d`` the one of the step before, or is multiplied by
-    ``1 + hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept as
-    the factor ``eta / lr``: where lr is a schedule, or a parameter has its lr_scale, ``eta`` is
-    that rate times the factor, and a schedule that ends at 0 ends there. `estimates` has ``eta``
-    and ``factor`` of each group. One state array, two with nesterov; two sweeps. Baydin, Cornish,
-    Martinez Rubio, Schmidt & Wood 2018, "Online Learning Rate Adaptation with Hypergradient
-    Descent", algorithms 4 and 5.
+    ``d = momentum d + g``, or with nesterov ``buf = momentum buf + g; d = g + momentum buf``; ``p
+    -= eta d``. ``eta``, one a group, begins at lr and moves before each step by ``hyper_lr <g,
+    d>``, with ``d`` the one of the step before, or is multiplied by ``1 + hyper_lr <g, d> / (|g|
+    |d|)``; it is never below floor. What has been learned is kept as the factor ``eta / lr``: where
+    lr is a schedule, or a parameter has its lr_scale, ``eta`` is that rate times the factor, and a
+    schedule that ends at 0 ends there. `estimates` has ``eta`` and ``factor`` of each group. One
+    state array, two with nesterov; two sweeps. Baydin, Cornish, Martinez Rubio, Schmidt & Wood
+    2018, "Online Learning Rate Adaptation with Hypergradient Descent", algorithms 4 and 5.
 
     Examples
     --------
