@@ -47,7 +47,7 @@ class ScheduleFreeSGD(Optimizer):
     all ``z``, the t-th with weight ``t^r max(lr_t)^weight_lr_power``; ``y = (1 - momentum) z +
     momentum x``. The arrays hold ``y``, and hold ``x`` after ``opt.eval()``, until ``opt.train()``;
     ``x`` is not kept but follows from both others. One state array. Defazio, Yang, Mehta,
-    Mishchenko, Khaled & Cutkosky 2024, "The Road Less Scheduled", algorithm 1, for SGD. Deviation:
+    Mishchenko, Khaled & Cutkosky 2024, "The Road Less Scheduled", equations 3 to 5. Deviation:
     parameters that had no gradient count by their own t, not by their group's, and may begin later.
     Deviation: momentum may change, also by a schedule; ``x`` goes on from where it was. Deviation:
     there is no need to call train() before the first step.

@@ -235,17 +235,16 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
             module.estimate(one.h, own, one.k)
         return
     members = [
-        [j for j, one in enumerate(found) if one.x.store.group == i] for i in range(len(groups))
+        [own for one, own in zip(found, seen, strict=True) if one.x.store.group == i]
+        for i in range(len(groups))
     ]
-    sums = [
-        [in_order([seen[j].sums[c] for j in own]) for c in range(row.sums)] for own in members
-    ]
-    together = [in_order([own[c] for own in sums]) for c in range(row.sums)]
-    for group, own, own_sums in zip(groups, members, sums, strict=True):
-        if own:
-            t, n = max(seen[j].t for j in own), sum(seen[j].n for j in own)
-            whole = Seen(t, n, seen[own[0]].loss, own_sums, together)
-            module.estimate(group.h, whole, found[own[0]].k)
+    totals = [[in_order([x.sums[j] for x in own]) for j in range(row.sums)] for own in members]
+    together = [in_order([total[j] for total in totals]) for j in range(row.sums)]
+    for i, some in enumerate(members):
+        if some:
+            t, n = max(x.t for x in some), sum(x.n for x in some)
+            k = next(one.k for one in found if one.x.store.group == i)
+            module.estimate(groups[i].h, Seen(t, n, some[0].loss, totals[i], together), k)
 
 
 def _update(rule: str, one: _Open, options: Options) -> None:

@@ -80,8 +80,12 @@ def adam(b1, b2, eps):
 def _case(rule, direction, lr=1e-3, *, momentum=None, **options):
     """`direction` is the paper's; the rest goes to both."""
     names = {"hyper_lr": "beta", "weight_decay": "decay"}
-    given = {names.get(k, k): v for k, v in options.items() if k not in ("betas", "eps", "nesterov")}
-    ours = {"lr": lr, **options} if momentum is None else {"lr": lr, "momentum": momentum, **options}
+    given = {
+        names.get(k, k): v for k, v in options.items() if k not in ("betas", "eps", "nesterov")
+    }
+    ours = (
+        {"lr": lr, **options} if momentum is None else {"lr": lr, "momentum": momentum, **options}
+    )
     return Case(rule, ours, Paper(direction, lr, **given), follows=True)
 
 
