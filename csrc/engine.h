@@ -56,7 +56,9 @@ enum {
 /* What a rule's scalars are estimated from. */
 typedef struct {
     int64_t t, n; /* the number of the update; the elements that the sums are over */
-    double loss, sum[LRC_MAX_SUMS];
+    double loss;  /* what is made smaller: minus the loss where a group maximizes */
+    double sum[LRC_MAX_SUMS];
+    double all[LRC_MAX_SUMS]; /* with LRC_GROUP: over all groups together */
 } lrc_seen;
 
 typedef struct lrc_engine {

@@ -298,13 +298,24 @@ static void add_up(const lrc_tensor *x, const double *rows, int width, int count
             total[j] += rows[*c * width + j];
 }
 
+/* The loss as what a group makes smaller. */
+static double loss_of(const lrc_plan *plan, const lrc_group *g)
+{
+    return g->maximize ? -plan->loss : plan->loss;
+}
+
 static void estimate_groups(lrc_plan *plan)
 {
     const lrc_engine *engine = plan->work->engines[0];
+    double all[LRC_MAX_SUMS] = {0};
+    for (int64_t k = 0; k < plan->n_groups; k++)
+        for (int j = 0; j < LRC_MAX_SUMS; j++)
+            all[j] += plan->work->groups[k].sum[j];
     for (int64_t k = 0; k < plan->n_groups; k++) {
         lrc_group *g = &plan->groups[k];
         lrc_seen *seen = &plan->work->groups[k];
-        seen->loss = plan->loss;
+        seen->loss = loss_of(plan, g);
+        memcpy(seen->all, all, sizeof all);
         if (seen->t)
             engine->estimate(plan->rule, g->h, seen, g->scalar);
     }
@@ -321,7 +332,8 @@ static void estimate(lrc_plan *plan)
     memset(w->groups, 0, (size_t)plan->n_groups * sizeof *w->groups);
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         lrc_tensor *x = &plan->tensors[i];
-        lrc_seen own = {.t = x->t + 1, .n = x->n, .loss = plan->loss};
+        lrc_seen own = {
+            .t = x->t + 1, .n = x->n, .loss = loss_of(plan, &plan->groups[x->group])};
         lrc_seen *group = &w->groups[x->group];
         add_up(x, w->sums, LRC_MAX_SUMS, row->sums, &c, own.sum);
         if (!x->g)

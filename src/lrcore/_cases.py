@@ -68,6 +68,15 @@ SWITCHED = {
     "safeguard_warmup": True,
     "growth_rate": 4.0,
     "init_eta": 0.01,
+    "trust_clip": True,
+    "always_adapt": False,
+    "grad_averaging": True,
+    "multiplicative": True,
+    "hyper_lr": 0.01,
+    "floor": 0.09,
+    "warmup_steps": 3,
+    "r": 1.5,
+    "weight_lr_power": 0.5,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.

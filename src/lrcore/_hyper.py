@@ -61,6 +61,19 @@ DOMAINS: dict[str, Interval | None] = {
     "safeguard_warmup": FLAG,
     "centered": FLAG,
     "nesterov": FLAG,
+    "trust_coefficient": NONNEGATIVE,
+    "trust_clip": FLAG,
+    "always_adapt": FLAG,
+    "grad_averaging": FLAG,
+    "max_lr": NONNEGATIVE,
+    "c": POSITIVE,
+    "f_star": ANY,
+    "hyper_lr": NONNEGATIVE,
+    "floor": NONNEGATIVE,
+    "multiplicative": FLAG,
+    "warmup_steps": COUNT,
+    "r": NONNEGATIVE,
+    "weight_lr_power": NONNEGATIVE,
 }
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import isnan, nan
+from math import isnan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -34,7 +34,7 @@ from ._hyper import slots as places
 from ._optimizer import Optimizer, memory
 from ._optimizer.masks import Terms
 from ._optimizer.slots import Slot, real
-from ._optimizer.steps import loss_of
+from ._optimizer.steps import given_loss
 from ._optimizer.tree import Leaf
 from ._schedule import Schedule
 
@@ -103,7 +103,7 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
 def _apply(
     rule: str, p: Array, g: Array, state: Sequence[Array], t: int, hyper: dict[str, Any]
 ) -> None:
-    loss = loss_of(rule, hyper.pop("loss", None), True) if _CLASSES[rule].needs_loss else nan
+    loss = given_loss(rule, hyper.pop("loss", None), _CLASSES[rule].needs_loss)
     values = _values(rule, hyper)
     T.check(rule, "t", t)
     row, names = RULES[rule], list(_CLASSES[rule]._starts(values))

@@ -62,6 +62,8 @@ class Layout(NamedTuple):
     whole: Whole
     file: StateFile | None
     summing: bool
+    #: Whether the parameters are where they are evaluated, and "trained" is where they are trained.
+    evaluating: bool
     groups: list[dict[str, Any]]
     trees: list[Any]
     leaves: list[Leaf]
@@ -73,7 +75,7 @@ class Layout(NamedTuple):
     @classmethod
     def empty(cls, grouped: bool, whole: Whole) -> Layout:
         """A layout without groups."""
-        return cls(grouped, whole, None, False, [], [], [], [], [], [], None)
+        return cls(grouped, whole, None, False, False, [], [], [], [], [], [], None)
 
     def with_group(self, who: str, group: dict[str, Any]) -> Layout:
         """The layout and one more group, whose arrays are looked at here and never again."""
@@ -124,6 +126,7 @@ class Layout(NamedTuple):
                 starts[leaf.group],
                 self.whole,
                 summing=self.summing,
+                evaluating=self.evaluating,
                 every=every,
             )
             for leaf in self.leaves

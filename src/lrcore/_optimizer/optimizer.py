@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._hyper import RULES
 from .._schedule import Schedule
-from . import showing, steps
+from . import modes, showing, steps
 from .group import ParamGroup, is_groups, made
 from .layout import Layout, Progress, planned
 from .masks import Given
@@ -217,6 +217,7 @@ class Optimizer(Rule):
             whole.backend == "c"
             and whole.scaler is None
             and self._shown is None
+            and not self._layout.evaluating
             and not self._plan.micro
             and not self.needs_loss
         )
@@ -381,7 +382,7 @@ class Optimizer(Rule):
 
         With groups, the path starts with the number of the group. The names are those of the
         rule's states (in 8 bits also ``"m_scale"``), ``"master"`` or ``"low"``, ``"slow"``,
-        ``"ema"``, ``"swa"``, ``"sum"`` and ``"trace"``.
+        ``"ema"``, ``"swa"``, ``"sum"``, ``"trace"`` and, after `eval`, ``"trained"``.
         """
         layout = self._layout
         return {k: dict(v) for k, v in zip(layout.paths(), layout.arrays, strict=True)}
@@ -443,6 +444,49 @@ class Optimizer(Rule):
         """
         name = showing.named(type(self).__name__, self._layout.whole, which)
         return showing.averages(self, name)
+
+    # ------------------------------------------------------- where to train, where to evaluate
+
+    @property
+    def training(self) -> bool:
+        """Whether the parameters are where they are trained; False between `eval` and `train`."""
+        return not self._layout.evaluating
+
+    def eval(self) -> None:
+        """Move the parameters to where a rule wants them evaluated; `train` moves them back.
+
+        Notes
+        -----
+        The two schedule-free rules train ``y`` and mean the average ``x``. Losses of the training
+        run are those at ``y``; validate, save for use and predict at ``x``. An evaluation without
+        `eval` is not an error that can be noticed: it shows ``y``, which is noisier, with a loss
+        that is often higher. Steps and `accumulate` between `eval` and `train` raise a
+        RuntimeError, since the gradients would be those of another point.
+
+        Takes the memory of a second set of parameters, in which ``y`` waits, so that `train`
+        brings back every bit. A state dict says the mode (``"training"``) and has ``y``, too: it
+        goes with the parameters as they are when it is made. For all other rules, and where it has
+        been called already, `eval` does nothing.
+
+        Examples
+        --------
+        >>> import numpy as np, lrcore
+        >>> w = np.zeros(1)
+        >>> opt = lrcore.ScheduleFreeSGD(w, lr=1.0)
+        >>> [opt.step(np.array([-1.0])) for _ in range(2)], w.round(3)
+        ([True, True], array([1.55]))
+        >>> opt.eval()
+        >>> w.round(3), opt.training
+        (array([1.5]), False)
+        >>> opt.train()
+        >>> w.round(3), opt.training
+        (array([1.55]), True)
+        """
+        modes.to_evaluate(self)
+
+    def train(self) -> None:
+        """Bring the parameters back, bit for bit, to where they were before `eval`."""
+        modes.to_train(self)
 
     # --------------------------------------------------------------------- saving, copying
 

@@ -230,7 +230,7 @@ def check_group(
         if state.follows:
             raise ValueError(
                 f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
-                "which is compared with the parameter; it must be None"
+                "which begins at the parameter; it must be None"
             )
         if state.exact and stored == "int8":
             switched = f", which {state.switch} switches on," if state.switch else ""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import nan
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, TypeAlias
+
+from numpy.typing import NDArray
 
 from .._hyper import RULES, SCALARS, STATES, check, slots
 from .._schedule import Schedule
 from .options import GROUP, check_group
 
 __all__ = ["Rule"]
+
+Array: TypeAlias = NDArray[Any]
 
 
 class Rule:
@@ -19,6 +24,8 @@ class Rule:
     rule: ClassVar[str] = ""
     #: Whether a step must be told the loss.
     needs_loss: ClassVar[bool] = False
+    #: Whether what is evaluated is another point than the one that is trained.
+    two_points: ClassVar[bool] = False
 
     @classmethod
     def _hypers(cls, values: Mapping[str, Any]) -> list[str]:
@@ -53,6 +60,11 @@ class Rule:
     @classmethod
     def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
         """Refuse values that are fine one by one but not together; a rule may say which."""
+
+    @classmethod
+    def _point(cls, p: Array, s: SimpleNamespace, k: SimpleNamespace) -> Array:
+        """What is evaluated of a parameter, whose states and scalars are `s` and `k`."""
+        return p
 
     @classmethod
     def _starts(cls, values: Mapping[str, Any]) -> dict[str, float]:

@@ -83,9 +83,9 @@ def check_convertible(
 ) -> None:
     """Refuse what cannot be made into what is kept here."""
     states = RULES[rule].states
-    needed = {"t", *(slot.name for slot in slots if slot.name in states)}
+    needed = {"t", *(slot.name for slot in slots if slot.name in (*states, "trained"))}
     scales = {f"{name}_scale" for name in states}
-    known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"}
+    known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"} | needed
     if not isinstance(entry, Mapping) or not needed <= set(entry) <= known:
         require(who, place, entry, needed)
     _check_besides(who, place, entry, leaf, FLOATS)
@@ -138,6 +138,8 @@ def write(rule: str, layout: Layout, i: int, entry: Entry) -> None:
         for name in AVERAGES:
             if name in own:
                 own[name][...] = entry.get(name, store.p)
+        if "trained" in own:
+            own["trained"][...] = entry["trained"]
         if "sum" in own and "summed" in entry:
             own["sum"][...] = entry["sum"]
         if "trace" in own:

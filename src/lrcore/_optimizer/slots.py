@@ -42,7 +42,7 @@ FORMATS = ("float32", "float64", "bfloat16", "int8")
 #: The averages in the order of a step: slot -> the option that switches it on.
 AVERAGES = {"slow": "lookahead", "ema": "ema", "swa": "swa"}
 #: Slots that begin at the parameter, besides states; "low", the bits that it lacks, at zero.
-FOLLOWING = ("master", "low", *AVERAGES)
+FOLLOWING = ("master", "low", *AVERAGES, "trained")
 
 
 def following(rule: str) -> tuple[str, ...]:
@@ -108,6 +108,7 @@ def slots_of(
     whole: Whole,
     *,
     summing: bool,
+    evaluating: bool,
     every: int,
 ) -> list[Slot]:
     """The slots of one parameter: `values` are its group's, `starts` its rule's states."""
@@ -127,6 +128,8 @@ def slots_of(
             out.append(Slot(name, dtype, start=None))
     if summing:
         out.append(Slot("sum", dtype))
+    if evaluating:
+        out.append(Slot("trained", leaf.array.dtype, start=None))
     if whole.stats:
         out.append(Slot("trace", dtype, size=_traced(n, every)))
     return out

@@ -44,6 +44,7 @@ def save(opt: Optimizer) -> dict[str, Any]:
         groups.append(out)
     return {
         "rule": opt.rule,
+        **({"training": opt.training} if opt.two_points else {}),
         "t": progress.t,
         **{name: _plain(getattr(layout.whole, name)) for name in SAVED},
         "scale": progress.loss_scale,
@@ -121,7 +122,9 @@ def _looked_at(
     opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool
 ) -> tuple[Layout, Progress, list[Mapping[str, Any]]]:
     """What a state makes of an optimizer, or an error."""
-    saved.require(who, "state", state, KEYS | set(SAVED))
+    saved.require(
+        who, "state", state, KEYS | set(SAVED) | ({"training"} if opt.two_points else set())
+    )
     if not isinstance(state["rule"], str) or state["rule"] != opt.rule:
         raise ValueError(f"{who}: rule must be {opt.rule!r}, got {state['rule']!r}")
     t, micro = (_count(who, name, state[name]) for name in ("t", "micro"))
@@ -138,7 +141,8 @@ def _looked_at(
         saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
     whole = _whole(who, layout.whole, state, convert)
     summing = layout.summing or micro > 0
-    layout = layout._replace(groups=groups, whole=whole, summing=summing)
+    training = check_value(who, "training", state.get("training", True), None)
+    layout = layout._replace(groups=groups, whole=whole, summing=summing, evaluating=not training)
     entries = _entries(opt, who, layout, given, convert)
     scalars = _scalars(who, opt.rule, given, entries)
     progress = Progress(

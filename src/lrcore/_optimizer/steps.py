@@ -6,15 +6,17 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 from .._hyper import ANY as LOSS
+from .modes import require_training
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["accumulate", "loss_of", "step"]
+__all__ = ["accumulate", "given_loss", "step"]
 
 
 def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
     """`Optimizer.step`; ``...`` stands for no gradients given."""
+    require_training(opt, "step")
     who, plan, whole = type(opt).__name__, opt._alone(), opt._layout.whole
     waiting = plan.micro
     if grads is ... and not waiting:
@@ -26,7 +28,7 @@ def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
             "what waits"
         )
     grads = None if grads is ... else grads
-    value = loss_of(who, loss, opt.needs_loss)
+    value = given_loss(f"{who}.step", loss, opt.needs_loss)
     try:
         if whole.backend == "c":
             made = plan.step(grads, value)
@@ -44,7 +46,7 @@ def step(opt: Optimizer, grads: Any, loss: float | None) -> bool:
     return made
 
 
-def loss_of(who: str, loss: Any, needed: bool) -> float:
+def given_loss(who: str, loss: Any, needed: bool) -> float:
     """The loss as a number; NaN where a rule has no use for one."""
     if not needed:
         return nan
@@ -58,6 +60,7 @@ def loss_of(who: str, loss: Any, needed: bool) -> float:
 
 def accumulate(opt: Optimizer, grads: Any) -> None:
     """`Optimizer.accumulate`."""
+    require_training(opt, "accumulate")
     plan = opt._alone()
     if not opt._layout.summing:
         with plan:

@@ -16,11 +16,22 @@ from .lamb import LAMB
 from .ldog import LDoG
 from .lion import Lion
 from .prodigy import Prodigy
+from .hypergradientadam import HypergradientAdam
+from .hypergradientsgd import HypergradientSGD
+from .lamb import LAMB
+from .lars import LARS
+from .lion import Lion
+from .novograd import NovoGrad
+from .polyaksgd import PolyakSGD
 from .rmsprop import RMSprop
+from .schedulefreeadamw import ScheduleFreeAdamW
+from .schedulefreesgd import ScheduleFreeSGD
 from .sgd import SGD
+from .stableadamw import StableAdamW
 
 __all__ = [
     "LAMB",
+    "LARS",
     "SGD",
     "Adagrad",
     "Adam",
@@ -32,5 +43,13 @@ __all__ = [
     "LDoG",
     "Lion",
     "Prodigy",
+    "HypergradientAdam",
+    "HypergradientSGD",
+    "Lion",
+    "NovoGrad",
+    "PolyakSGD",
     "RMSprop",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
+    "StableAdamW",
 ]

@@ -77,9 +77,14 @@ class SGD(Optimizer):
 
     @classmethod
     def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
-        momentum, dampening = values["momentum"], values["dampening"]
-        if values["nesterov"] and (momentum == 0 or dampening != 0):
-            raise ValueError(
-                f"{who}: nesterov must go with momentum > 0 and dampening 0, "
-                f"got momentum {momentum!r} and dampening {dampening!r}"
-            )
+        check_nesterov(who, values)
+
+
+def check_nesterov(who: str, values: Mapping[str, Any]) -> None:
+    """Refuse Nesterov's form where there is nothing to look ahead by."""
+    momentum, dampening = values["momentum"], values["dampening"]
+    if values["nesterov"] and (momentum == 0 or dampening != 0):
+        raise ValueError(
+            f"{who}: nesterov must go with momentum > 0 and dampening 0, "
+            f"got momentum {momentum!r} and dampening {dampening!r}"
+        )

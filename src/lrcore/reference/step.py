@@ -229,17 +229,22 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
     for one in found:
         pairs = module.measure(one.old, one.g, one.s, one.h, one.x.t + 1, one.k) if row.sums else []
         sums = [in_order(chunk_sums(a, np.ones_like(a) if b is None else b)) for a, b in pairs]
-        seen.append(Seen(one.x.t + 1, one.g.size, loss, sums))
+        seen.append(Seen(one.x.t + 1, one.g.size, -loss if one.group.maximize else loss, sums))
     if row.scope == "tensor":
         for one, own in zip(found, seen, strict=True):
             module.estimate(one.h, own, one.k)
         return
-    for i, group in enumerate(groups):
-        members = [j for j, one in enumerate(found) if one.x.store.group == i]
-        if members:
-            t, n = max(seen[j].t for j in members), sum(seen[j].n for j in members)
-            sums = [in_order([seen[j].sums[c] for j in members]) for c in range(row.sums)]
-            module.estimate(group.h, Seen(t, n, loss, sums), found[members[0]].k)
+    members = [
+        [own for one, own in zip(found, seen, strict=True) if one.x.store.group == i]
+        for i in range(len(groups))
+    ]
+    totals = [[in_order([x.sums[j] for x in own]) for j in range(row.sums)] for own in members]
+    together = [in_order([total[j] for total in totals]) for j in range(row.sums)]
+    for i, some in enumerate(members):
+        if some:
+            t, n = max(x.t for x in some), sum(x.n for x in some)
+            k = next(one.k for one in found if one.x.store.group == i)
+            module.estimate(groups[i].h, Seen(t, n, some[0].loss, totals[i], together), k)
 
 
 def _update(rule: str, one: _Open, options: Options) -> None:

@@ -177,15 +177,23 @@ def fit(
     """
     run = Run()
     with np.errstate(all="ignore"):  # a run that diverges is an answer, not a warning
-        run.history.append({"epoch": 0, **task.evaluate(params)})
+        run.history.append({"epoch": 0, **_scores(task, params, opt)})
         for epoch in range(1, epochs + 1):
             _train_epoch(task, params, opt, epoch, run, on_step)
             start = perf_counter()
-            run.history.append({"epoch": epoch, **task.evaluate(params)})
+            run.history.append({"epoch": epoch, **_scores(task, params, opt)})
             run.rest_seconds += perf_counter() - start
             if run.stopped:
                 break
     return run
+
+
+def _scores(task: Task, params: Params, opt: lrcore.Optimizer) -> dict[str, float]:
+    """The scores of the parameters where their rule wants them evaluated."""
+    opt.eval()
+    scores = task.evaluate(params)
+    opt.train()
+    return scores
 
 
 def _train_epoch(
@@ -201,6 +209,9 @@ def _train_epoch(
         loss, grads = task.loss_and_grads(params, batch)
         lr = opt.lr
         before = perf_counter()
+        if opt.needs_loss and not np.isfinite(loss):
+            run.stopped = "diverged"
+            return
         try:
             opt.step(grads, loss=loss)
         except lrcore.NonFiniteError:

@@ -24,7 +24,9 @@ class Seen(NamedTuple):
     t: int
     #: How many elements the sums are over.
     n: int
-    #: The loss that the step was given; NaN without one.
+    #: The loss that the step was given, its negative where a group maximizes; NaN without one.
     loss: float
     #: What the products of `measure` add up to, in float64.
     sums: Sequence[float]
+    #: For scalars of a group: what they add up to over all groups together.
+    all: Sequence[float] = ()

@@ -1,0 +1,90 @@
+"""HypergradientAdam."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._hyper import Number
+from .._optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .._optimizer.keywords import Options
+
+__all__ = ["HypergradientAdam"]
+
+
+class HypergradientAdam(Optimizer):
+    """HypergradientAdam: Adam that raises its rate while steps go on in one direction.
+
+    Parameters
+    ----------
+    params : ndarray, list, tuple, dict, or list of groups
+    lr : float or Schedule, default 1e-3
+        In [0, inf); the rate to begin with.
+    betas : tuple of 2 floats or Schedules, default (0.9, 0.999)
+        Each in [0, 1).
+    eps : float or Schedule, default 1e-8
+        In [0, inf); outside the root.
+    weight_decay : float or Schedule, default 0
+        In [0, inf); coupled, added to the gradient as ``weight_decay p``.
+    hyper_lr : float or Schedule, default 1e-8
+        In [0, inf); the rate at which the rate learns.
+    floor : float or Schedule, default 0
+        In [0, inf); the least rate there may be.
+    multiplicative : bool, default False
+        Change the rate by a share of itself, as far as gradient and step before agree; `hyper_lr`
+        is then free of the gradient's size, and 1e-2 or so.
+    **options
+        As for :class:`lrcore.Optimizer`.
+
+    Notes
+    -----
+    ``d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`` with ``m`` and ``v`` as in
+    :class:`Adam`; ``p -= eta d``. ``eta``, one a group, begins at lr and moves before each step by
+    ``hyper_lr <g, d>``, with ``d`` the direction of the step before, or is multiplied by ``1 +
+    hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept as the
+    factor ``eta / lr``: where lr is a schedule, or a parameter has its lr_scale, ``eta`` is that
+    rate times the factor, and a schedule that ends at 0 ends there. `estimates` has ``eta`` and
+    ``factor`` of each group. Two state arrays, two sweeps. Baydin, Cornish, Martinez Rubio, Schmidt
+    & Wood 2018, "Online Learning Rate Adaptation with Hypergradient Descent", algorithm 6.
+    Deviation: the authors' code changes the rate tensor by tensor, and adds eps before the
+    correction of the direction that it measures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.zeros(1)
+    >>> opt = HypergradientAdam(w, lr=0.5, hyper_lr=0.25)
+    >>> [opt.step(np.array([1.0])) for _ in range(3)], round(opt.estimates[0]["eta"], 6)
+    ([True, True, True], 1.0)
+    >>> w.round(6)
+    array([-2.25])
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Number = 1e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.0,
+        hyper_lr: Number = 1e-8,
+        floor: Number = 0.0,
+        multiplicative: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "hyper_lr": hyper_lr,
+                "floor": floor,
+                "multiplicative": multiplicative,
+            },
+            **options,
+        )
