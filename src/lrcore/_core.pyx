@@ -6,6 +6,7 @@ after C has been entered."""
 cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
@@ -343,8 +344,8 @@ cdef class Plan:
     # ------------------------------------------------------------ what a step uses
 
     def set_value(self, int group, int slot, value, interval, str who, str name):
-        """A hyper-parameter: a number, or a Curve whose values `interval` will check."""
-        self._set_number(group, slot, value, interval, who, name)
+        """A hyper-parameter: a number, None, or a Curve whose values `interval` will check."""
+        self._set_number(group, slot, NAN if value is None else value, interval, who, name)
 
     def set_clip_value(self, int group, value, interval, str who):
         self._set_number(group, CLIP_VALUE, 0.0 if value is None else value, interval, who,

@@ -23,6 +23,8 @@ class Interval:
         is written open.
     integer : bool, default False
         Whole numbers only; 3.0 is not one.
+    optional : bool, default False
+        Whether None, for a value that is left out, is allowed, too.
 
     Examples
     --------
@@ -36,7 +38,7 @@ class Interval:
     ValueError: AdamW: betas[0] must be in [0, 1), got 1.0
     """
 
-    __slots__ = ("closed_high", "closed_low", "high", "integer", "low")
+    __slots__ = ("closed_high", "closed_low", "high", "integer", "low", "optional")
 
     def __init__(
         self,
@@ -45,12 +47,14 @@ class Interval:
         closed_low: bool = True,
         closed_high: bool = True,
         integer: bool = False,
+        optional: bool = False,
     ) -> None:
         self.low = low
         self.high = high
         self.closed_low = closed_low
         self.closed_high = closed_high
         self.integer = integer
+        self.optional = optional
 
     def __contains__(self, value: object) -> bool:
         kind = Integral if self.integer else Real
@@ -62,7 +66,7 @@ class Interval:
         return bool(above and below)
 
     def check(self, who: str, name: str, value: Any) -> Any:
-        """Return `value` as a Python int or float, or say what it must be.
+        """Return `value` as a Python int or float, or None; or say what it must be.
 
         Parameters
         ----------
@@ -73,8 +77,8 @@ class Interval:
 
         Returns
         -------
-        int or float
-            An int where the interval is one of integers.
+        int, float or None
+            An int where the interval is one of integers; None where that is given and allowed.
 
         Raises
         ------
@@ -83,8 +87,10 @@ class Interval:
         ValueError
             It is a number outside the interval.
         """
+        if value is None and self.optional:
+            return None
         if not isinstance(value, Real) or isinstance(value, bool):
-            text = str(self) if self.integer else f"a number {self}"
+            text = str(self) if self.integer else self._or_none(f"a number {self._ends()}")
             raise TypeError(f"{who}: {name} must be {text}, got {value!r}")
         plain = int(value) if isinstance(value, Integral) else float(value)
         if plain not in self:
@@ -97,6 +103,12 @@ class Interval:
             raise ValueError(f"{who}: {name} must fit a float64") from None
 
     def __str__(self) -> str:
+        return self._or_none(self._ends())
+
+    def _or_none(self, text: str) -> str:
+        return f"None or {text}" if self.optional else text
+
+    def _ends(self) -> str:
         low, high = _text(self.low), _text(self.high)
         if self.integer and math.isinf(self.high):
             if math.isinf(self.low):
@@ -110,7 +122,7 @@ class Interval:
     def __repr__(self) -> str:
         return (
             f"Interval({self.low!r}, {self.high!r}, closed_low={self.closed_low}, "
-            f"closed_high={self.closed_high}, integer={self.integer})"
+            f"closed_high={self.closed_high}, integer={self.integer}, optional={self.optional})"
         )
 
     def __eq__(self, other: object) -> bool:

@@ -165,6 +165,18 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {"centered", 1, 1},
                                {"lr_decay", 0.01, 1},
                                {"initial_accumulator_value", 0.3, 1},
+                               {"beta3", 0.995, 0},
+                               {"nu1", 0.7, 0},
+                               {"nu2", 0.9, 0},
+                               {"final_lr", 0.05, 0},
+                               {"gamma", 0.01, 0},
+                               {"clip_exp", 0.25, 0},
+                               {"beta3_warmup", 40, 0},
+                               {"alpha_warmup", 30, 0},
+                               {"amsbound", 1, 1},
+                               {"decoupled_weight_decay", 1, 1},
+                               {"rectify", 1, 1},
+                               {"no_prox", 1, 1},
                                {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */
