@@ -1,8 +1,12 @@
 """A case: a rule under some options, and who else makes the same steps."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,28 @@ def framework(name):
         missing(name.partition(".")[0])
 
 
+@cache
+def part(name):
+    """A module of timm without the package around it, which wants torchvision and more."""
+    top = name.partition(".")[0]
+    spec = find_spec(top) if top not in sys.modules else sys.modules[top].__spec__
+    if spec is None:
+        missing(top)
+    before = {k: m for k, m in sys.modules.items() if k.partition(".")[0] == top}
+    names = name.split(".")
+    try:
+        for depth in range(1, len(names)):
+            around = ModuleType(".".join(names[:depth]))
+            inside = "/".join(names[1:depth])
+            around.__path__ = [f"{x}/{inside}" for x in spec.submodule_search_locations]
+            sys.modules[around.__name__] = around
+        return import_module(name)
+    finally:
+        for k in [k for k in sys.modules if k.partition(".")[0] == top]:
+            del sys.modules[k]
+        sys.modules.update(before)
+
+
 class Torch:
     """A torch.optim.Optimizer, made by ``make(module, params)`` of a module that has it."""
 
@@ -31,7 +57,8 @@ class Torch:
     def start(self, params):
         torch = framework("torch")
         self.params = [torch.tensor(p, requires_grad=True) for p in params]
-        self.opt = self.make(framework(self.module), self.params)
+        found = part if self.module.startswith("timm.") else framework
+        self.opt = self.make(found(self.module), self.params)
 
     def step(self, grads, loss):
         torch = framework("torch")
