@@ -73,6 +73,11 @@ SWITCHED = {
     "beta3_warmup": 3,
     "alpha_warmup": 4,
     "no_prox": True,
+    "t0": 1.0,
+    "l1": 0.05,
+    "l2": 0.1,
+    "l2_shrinkage": 0.1,
+    "beta": 1.0,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.

@@ -65,6 +65,20 @@ DOMAINS: dict[str, Interval | None] = {
     "decoupled_weight_decay": FLAG,
     "rectify": FLAG,
     "no_prox": FLAG,
+    "asgd.alpha": NONNEGATIVE,
+    "signum.momentum": UNIT,
+    "madgrad.momentum": UNIT,
+    "rho": Interval(0, 1),
+    "momentum_decay": NONNEGATIVE,
+    "etas": POSITIVE,
+    "step_sizes": NONNEGATIVE,
+    "lambd": NONNEGATIVE,
+    "t0": NONNEGATIVE,
+    "lr_power": Interval(-INF, 0, closed_low=False),
+    "l1": NONNEGATIVE,
+    "l2": NONNEGATIVE,
+    "l2_shrinkage": NONNEGATIVE,
+    "beta": NONNEGATIVE,
 }
 
 

@@ -7,34 +7,54 @@ Every hyper-parameter that is a number may also be a schedule. The parameters sh
 
 from .adabelief import AdaBelief
 from .adabound import AdaBound
+from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
+from .adamax import Adamax
 from .adamw import AdamW
 from .adan import Adan
 from .ademamix import AdEMAMix
 from .adopt import ADOPT
+from .asgd import ASGD
+from .ftrl import FTRL
 from .lamb import LAMB
 from .laprop import LaProp
 from .lion import Lion
+from .madgrad import MADGRAD
+from .nadam import NAdam
 from .qhadam import QHAdam
+from .radam import RAdam
 from .rmsprop import RMSprop
+from .rprop import Rprop
 from .sgd import SGD
+from .signsgd import SignSGD
+from .signum import Signum
 from .yogi import Yogi
 
 __all__ = [
     "ADOPT",
+    "ASGD",
+    "FTRL",
     "LAMB",
+    "MADGRAD",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Adan",
     "LaProp",
     "Lion",
+    "NAdam",
     "QHAdam",
+    "RAdam",
     "RMSprop",
+    "Rprop",
+    "SignSGD",
+    "Signum",
     "Yogi",
 ]
