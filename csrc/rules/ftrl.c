@@ -25,31 +25,46 @@ static void constants(const void *hyper, int64_t t, const void *scalars, void *o
     c->keep = (real)KEEP(h);
 }
 
-/* The loop for one form of n^power. */
-#define LOOP(SIZE)                                                          \
-    EACH (i, n) {                                                           \
-        real w = c.keep * p[i], before = SIZE(sum[i]);                      \
-        sum[i] = sum[i] + g[i] * g[i];                                      \
-        real size = SIZE(sum[i]);                                           \
-        real pull = c.lr * (g[i] + c.shrinkage * w);                        \
-        z[i] = z[i] + (pull - (size - before) * w);                         \
-        real solved = ((z[i] > 0 ? c.l1 : -c.l1) - z[i]) / (size + c.more); \
-        p[i] = ABS(z[i]) <= c.l1 ? 0 : solved;                              \
-    }
-#define POWER(x) ((real)lrc_pow((double)(x), (double)c.power))
+/* z and p of element i, whose sum of squares had the power `before` and has the power `size`. */
+#define FOLLOW(i, before, size)                                               \
+    do {                                                                      \
+        real w = c.keep * p[i], pull = c.lr * (g[i] + c.shrinkage * w);       \
+        z[i] = z[i] + (pull - ((size) - (before)) * w);                       \
+        real solved = ((z[i] > 0 ? c.l1 : -c.l1) - z[i]) / ((size) + c.more); \
+        p[i] = ABS(z[i]) <= c.l1 ? 0 : solved;                                \
+    } while (0)
+
+static real power(real x, real y) { return (real)lrc_pow((double)x, (double)y); }
 
 static void update(size_t n, real *restrict p, const real *restrict g, const void *state,
                    const void *in)
 {
+    enum { STRIP = 64 };
     const state_t *s = state;
     const struct constants c = *(const struct constants *)in;
     real *restrict z = s->z, *restrict sum = s->n;
     if (c.lr == 0)
         return;
-    if (c.power == (real)0.5)
-        LOOP(SQRT)
-    else
-        LOOP(POWER)
+    if (c.power == (real)0.5) {
+        EACH (i, n) {
+            real before = SQRT(sum[i]);
+            sum[i] = sum[i] + g[i] * g[i];
+            real size = SQRT(sum[i]);
+            FOLLOW(i, before, size);
+        }
+        return;
+    }
+    for (size_t at = 0; at < n; at += STRIP) {
+        real before[STRIP], size[STRIP];
+        size_t end = n - at < STRIP ? n : at + STRIP;
+        for (size_t i = at; i < end; i++) {
+            before[i - at] = power(sum[i], c.power);
+            sum[i] = sum[i] + g[i] * g[i];
+            size[i - at] = power(sum[i], c.power);
+        }
+        EACH (j, end - at)
+            FOLLOW(at + j, before[j], size[j]);
+    }
 }
 
 KERNEL(constants, update);

@@ -24,7 +24,7 @@ class Rprop(Optimizer):
     ----------
     params : ndarray, list, tuple, dict, or list of groups
     lr : float or Schedule, default 1e-2
-        In [0, inf); the first step of each element. Later updates do not look at it.
+        In [0, inf); the first step of each element. Later updates only look whether it is 0.
     etas : tuple of 2 floats or Schedules, default (0.5, 1.2)
         The first in (0, 1), the second in (1, inf); a step is multiplied by the second while the
         sign of the gradient stays, and by the first when it changes.
@@ -40,7 +40,8 @@ class Rprop(Optimizer):
     arrays, one sweep. Meant for whole data sets: noise in the sign of the gradient misleads it.
     Riedmiller & Braun 1993, "A Direct Adaptive Method for Faster Backpropagation Learning: The
     RPROP Algorithm"; Igel & Huesken 2000, "Improving the Rprop Learning Algorithm", for the form
-    iRprop- that this is.
+    iRprop- that this is. Deviation: at lr 0 nothing changes, and the first step is made at the first
+    update with another lr; in torch the first step is never below the shortest.
 
     Examples
     --------

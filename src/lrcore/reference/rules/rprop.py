@@ -9,8 +9,10 @@ from ._forms import Array, Names
 
 def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
     real = p.dtype.type
-    low, high = real(h.step_size1), real(h.step_size2)
-    before = np.full_like(p, real(h.lr)) if t == 1 else s.step_size
+    lr, low, high = real(h.lr), real(h.step_size1), real(h.step_size2)
+    if lr == 0:
+        return
+    before = np.where(s.step_size == 0, lr, s.step_size)
     agreed = g * s.prev
     factor = np.where(agreed > 0, real(h.eta2), np.where(agreed < 0, real(h.eta1), real(1)))
     step = before * factor
