@@ -54,8 +54,8 @@ SIZES = (0, 1, 3, 7, 15, 16, 17, 31, 33, 64, 1000, BLOCK - 1, BLOCK, BLOCK + 1,
 DTYPES = ("float32", "float64")
 STEPS = 4
 
-#: Values that switch a loop or a stage on, wherever a rule has the hyper-parameter. A flag that is
-#: on by default is switched off: see `switched`.
+#: Values that switch a loop or a stage on, wherever a rule has the hyper-parameter. What is on by
+#: default is switched off: see `switched`.
 SWITCHED = {
     "momentum": 0.9,
     "dampening": 0.3,
@@ -166,12 +166,20 @@ def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]:
-    """Arguments with these switches: flags as they are not by default."""
-    known = inspect.signature(rule).parameters
-    return {
-        n: SWITCHED[n] if domain_of(rule.rule, n) is not None else not known[n].default
-        for n in switches
-    }
+    """Arguments with these switches: what decides on a loop as it is not by default."""
+    known, loops = inspect.signature(rule).parameters, _loops(rule.rule)
+
+    def value(name: str) -> Any:
+        if domain_of(rule.rule, name) is None:
+            return not known[name].default
+        return 0.0 if name in loops and known[name].default else SWITCHED[name]
+
+    return {name: value(name) for name in switches}
+
+
+def _loops(rule: str) -> set[str]:
+    """The hyper-parameters on which it depends which states a rule has."""
+    return {note.partition(":")[2] for note in RULES[rule].notes if ":" in note}
 
 
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
@@ -183,8 +191,7 @@ def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
 def _variants(name: str) -> tuple[tuple[str, ...], ...]:
     rule: Any = getattr(optimizers, name)
     names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
-    loops = {note.partition(":")[2] for note in RULES[rule.rule].notes if ":" in note}
-    flags = [n for n in names if domain_of(rule.rule, n) is None or n in loops]
+    flags = [n for n in names if domain_of(rule.rule, n) is None or n in _loops(rule.rule)]
     others = tuple(n for n in names if n not in flags)
     out = []
     for k in range(len(flags) + 1):

@@ -40,8 +40,8 @@ class Rprop(Optimizer):
     arrays, one sweep. Meant for whole data sets: noise in the sign of the gradient misleads it.
     Riedmiller & Braun 1993, "A Direct Adaptive Method for Faster Backpropagation Learning: The
     RPROP Algorithm"; Igel & Huesken 2000, "Improving the Rprop Learning Algorithm", for the form
-    iRprop- that this is. Deviation: at lr 0 nothing changes, and the first step is made at the first
-    update with another lr; in torch the first step is never below the shortest.
+    iRprop- that this is. Deviation: at lr 0 nothing changes, and the first step is made at the
+    first update with another lr; torch then begins with the shortest step.
 
     Examples
     --------
