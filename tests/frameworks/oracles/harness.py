@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -48,6 +49,17 @@ def part(name):
         sys.modules.update(before)
 
 
+@contextmanager
+def default_dtype(torch, dtype):
+    """Some of torch's rules keep their scalars in the default dtype, whatever the parameters'."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 class Torch:
     """A torch.optim.Optimizer, made by ``make(module, params)`` of a module that has it."""
 
@@ -58,13 +70,16 @@ class Torch:
         torch = framework("torch")
         self.params = [torch.tensor(p, requires_grad=True) for p in params]
         found = part if self.module.startswith("timm.") else framework
-        self.opt = self.make(found(self.module), self.params)
+        module = found(self.module)
+        with default_dtype(torch, self.params[0].dtype):
+            self.opt = self.make(module, self.params)
 
     def step(self, grads, loss):
         torch = framework("torch")
         for p, g in zip(self.params, grads, strict=True):
             p.grad = None if g is None else torch.tensor(g)
-        self.opt.step()
+        with default_dtype(torch, self.params[0].dtype):
+            self.opt.step()
 
     def arrays(self):
         return [p.detach().numpy() for p in self.params]

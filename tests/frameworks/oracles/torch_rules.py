@@ -12,6 +12,15 @@ OPTIONS = {
                 {"centered": True, "momentum": 0.5, "alpha": 0.9}],
     "Adam": [{}, {"amsgrad": True, "weight_decay": 0.1}, {"betas": (0.5, 0.9), "eps": 1e-3}],
     "AdamW": [{}, {"amsgrad": True}, {"weight_decay": 0.3, "maximize": True}],
+    "Adadelta": [{}, {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}],
+    "Adamax": [{}, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}],
+    "NAdam": [{}, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True},
+              {"momentum_decay": 0.1, "decoupled_weight_decay": True, "weight_decay": 0.1}],
+    "RAdam": [{}, {"betas": (0.5, 0.99), "eps": 1e-3, "weight_decay": 0.1, "maximize": True},
+              {"decoupled_weight_decay": True, "weight_decay": 0.1}, {"betas": (0.9, 0.5)}],
+    "Rprop": [{}, {"lr": 0.1, "etas": (0.7, 1.1), "step_sizes": (1e-3, 0.5), "maximize": True}],
+    "ASGD": [{}, {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 20, "weight_decay": 0.1},
+             {"lr": 0.1, "lambd": 0.01, "maximize": True}],
 }  # fmt: skip
 
 
