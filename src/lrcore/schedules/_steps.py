@@ -1,25 +1,34 @@
-"""Schedules that jump, and the one that does not move."""
+"""Schedules given piece by piece, and the one that does not move."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._schedule import LENGTH, POSITIONS, POSITIVE, RATE, VALUES, Schedule
+from .._schedule import KNOTS, LENGTH, PLACES, POSITIONS, POSITIVE, RATE, VALUES, Schedule
 
-__all__ = ["Constant", "MultiStep", "PiecewiseConstant", "Step"]
+__all__ = [
+    "Constant",
+    "MultiStep",
+    "PiecewiseConstant",
+    "PiecewiseCosine",
+    "PiecewiseLinear",
+    "Step",
+]
 
 
 class Constant(Schedule, kind="constant", lr=RATE):
-    """The same value at every update: `lr`.
+    """The same value at every update.
 
     Parameters
     ----------
     lr : float in [0, inf)
         The value.
-    warmup : int >= 0, default 0
-        Updates of linear warm-up before it.
-    warmup_start : float, default 0.0
-        Value of update 0 where there is a warm-up.
+    warmup, warmup_start, warmup_shape : optional
+        How the first updates rise; see the top of :mod:`lrcore.schedules`.
+
+    Notes
+    -----
+    ``lr``.
 
     Examples
     --------
@@ -29,12 +38,24 @@ class Constant(Schedule, kind="constant", lr=RATE):
 
     lr: float
 
-    def __init__(self, lr: float, *, warmup: int = 0, warmup_start: float = 0.0) -> None:
-        self._set(lr=lr, warmup=warmup, warmup_start=warmup_start)
+    def __init__(
+        self,
+        lr: float,
+        *,
+        warmup: int = 0,
+        warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
+    ) -> None:
+        self._set(
+            lr=lr,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
+        )
 
 
 class Step(Schedule, kind="step", lr=RATE, step_size=LENGTH, gamma=POSITIVE):
-    """Times `gamma` every `step_size` updates: lr gamma^floor(n / step_size).
+    """Times `gamma` every `step_size` updates.
 
     Parameters
     ----------
@@ -44,10 +65,16 @@ class Step(Schedule, kind="step", lr=RATE, step_size=LENGTH, gamma=POSITIVE):
         Updates between two drops, counted from the end of the warm-up.
     gamma : float in (0, inf), default 0.1
         What a drop multiplies by.
-    warmup : int >= 0, default 0
-        Updates of linear warm-up before it.
-    warmup_start : float, default 0.0
-        Value of update 0 where there is a warm-up.
+    warmup, warmup_start, warmup_shape : optional
+        How the first updates rise; see the top of :mod:`lrcore.schedules`.
+
+    See Also
+    --------
+    Exponential : the same, without the stairs.
+
+    Notes
+    -----
+    ``lr gamma^floor(n / step_size)``. Also what an exponential decay in stairs is.
 
     Examples
     --------
@@ -67,12 +94,20 @@ class Step(Schedule, kind="step", lr=RATE, step_size=LENGTH, gamma=POSITIVE):
         *,
         warmup: int = 0,
         warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
     ) -> None:
-        self._set(lr=lr, step_size=step_size, gamma=gamma, warmup=warmup, warmup_start=warmup_start)
+        self._set(
+            lr=lr,
+            step_size=step_size,
+            gamma=gamma,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
+        )
 
 
 class MultiStep(Schedule, kind="multistep", lr=RATE, milestones=POSITIONS, gamma=POSITIVE):
-    """Times `gamma` at each milestone: lr gamma^(number of milestones <= t).
+    """Times `gamma` at each milestone.
 
     Parameters
     ----------
@@ -82,10 +117,12 @@ class MultiStep(Schedule, kind="multistep", lr=RATE, milestones=POSITIONS, gamma
         The updates that are the first with a lower value; they count all updates.
     gamma : float in (0, inf), default 0.1
         What a milestone multiplies by.
-    warmup : int >= 0, default 0
-        Updates of linear warm-up before it.
-    warmup_start : float, default 0.0
-        Value of update 0 where there is a warm-up.
+    warmup, warmup_start, warmup_shape : optional
+        How the first updates rise; see the top of :mod:`lrcore.schedules`.
+
+    Notes
+    -----
+    ``lr gamma^(number of milestones <= t)``.
 
     Examples
     --------
@@ -105,14 +142,20 @@ class MultiStep(Schedule, kind="multistep", lr=RATE, milestones=POSITIONS, gamma
         *,
         warmup: int = 0,
         warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
     ) -> None:
         self._set(
-            lr=lr, milestones=milestones, gamma=gamma, warmup=warmup, warmup_start=warmup_start
+            lr=lr,
+            milestones=milestones,
+            gamma=gamma,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
         )
 
 
 class PiecewiseConstant(Schedule, kind="piecewise_constant", boundaries=POSITIONS, values=VALUES):
-    """A value from each boundary on: values[number of boundaries <= t].
+    """A value from each boundary on.
 
     Parameters
     ----------
@@ -120,10 +163,12 @@ class PiecewiseConstant(Schedule, kind="piecewise_constant", boundaries=POSITION
         The updates that are the first with the next value; they count all updates.
     values : list of float in [0, inf), one more than boundaries
         The values, that before the first boundary first.
-    warmup : int >= 0, default 0
-        Updates of linear warm-up before it.
-    warmup_start : float, default 0.0
-        Value of update 0 where there is a warm-up.
+    warmup, warmup_start, warmup_shape : optional
+        A warm-up in place of the first values; see the top of :mod:`lrcore.schedules`.
+
+    Notes
+    -----
+    ``values[number of boundaries <= t]``.
 
     Examples
     --------
@@ -141,5 +186,99 @@ class PiecewiseConstant(Schedule, kind="piecewise_constant", boundaries=POSITION
         *,
         warmup: int = 0,
         warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
     ) -> None:
-        self._set(boundaries=boundaries, values=values, warmup=warmup, warmup_start=warmup_start)
+        self._set(
+            boundaries=boundaries,
+            values=values,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
+        )
+
+
+class PiecewiseLinear(Schedule, kind="piecewise_linear", positions=PLACES, values=KNOTS):
+    """Straight lines from point to point.
+
+    Parameters
+    ----------
+    positions : list of float >= 0, increasing
+        Where the points are, in updates; they count all updates and need not be whole.
+    values : list of float in [0, inf), as many as positions
+        The values there. Before the first point the value is the first, after the last the last.
+    warmup, warmup_start, warmup_shape : optional
+        A warm-up in place of the first values; see the top of :mod:`lrcore.schedules`.
+
+    Notes
+    -----
+    ``v[i] + (v[i+1] - v[i]) (t - p[i]) / (p[i+1] - p[i])`` between p[i] and p[i+1].
+
+    Examples
+    --------
+    >>> PiecewiseLinear([0, 2, 6], [0.0, 1.0, 0.0])(range(7)).tolist()
+    [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+
+    positions: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __init__(
+        self,
+        positions: Iterable[float],
+        values: Iterable[float],
+        *,
+        warmup: int = 0,
+        warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
+    ) -> None:
+        self._set(
+            positions=positions,
+            values=values,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
+        )
+
+
+class PiecewiseCosine(Schedule, kind="piecewise_cosine", positions=PLACES, values=KNOTS):
+    """Half waves of the cosine from point to point.
+
+    Parameters
+    ----------
+    positions : list of float >= 0, increasing
+        Where the points are, in updates; they count all updates and need not be whole.
+    values : list of float in [0, inf), as many as positions
+        The values there. Before the first point the value is the first, after the last the last.
+    warmup, warmup_start, warmup_shape : optional
+        A warm-up in place of the first values; see the top of :mod:`lrcore.schedules`.
+
+    Notes
+    -----
+    ``v[i+1] + (v[i] - v[i+1]) (1 + cos(pi (t - p[i]) / (p[i+1] - p[i]))) / 2`` between p[i] and
+    p[i+1].
+
+    Examples
+    --------
+    >>> PiecewiseCosine([0, 2, 6], [0.0, 1.0, 0.0])(range(7)).round(3).tolist()
+    [0.0, 0.5, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+
+    positions: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __init__(
+        self,
+        positions: Iterable[float],
+        values: Iterable[float],
+        *,
+        warmup: int = 0,
+        warmup_start: float = 0.0,
+        warmup_shape: str = "linear",
+    ) -> None:
+        self._set(
+            positions=positions,
+            values=values,
+            warmup=warmup,
+            warmup_start=warmup_start,
+            warmup_shape=warmup_shape,
+        )
