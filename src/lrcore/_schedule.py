@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar, overload
 
@@ -266,11 +266,15 @@ class Schedule:
         fixed = {k: v for k, v in self._arguments.items() if k not in self.state}
         return type(self), *(_without_state(v) for v in fixed.values())
 
-    def _adopt(self, other: Schedule) -> None:
-        """Take over the state of a schedule that is `_fixed` alike."""
-        for mine, theirs in zip(self._parts, other._parts, strict=True):
-            mine._adopt(theirs)
-        self._put(**{name: getattr(other, name) for name in self.state})
+    def _stateful(self) -> Iterator[Schedule]:
+        """Those with a state among this schedule and its parts, from the outside in."""
+        if self.state:
+            yield self
+        for part in self._parts:
+            yield from part._stateful()
+
+    def _state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.state}
 
     def _put(self, **state: Any) -> None:
         """Change the state, also where C sees it."""

@@ -46,7 +46,8 @@ class Plateau(
         By how much a metric must be better to count.
     threshold_mode : {"rel", "abs"}, default "rel"
         Better is below best (1 - threshold), or below best - threshold; above with mode "max",
-        and with a plus.
+        and with a plus. "rel" is for metrics above zero: below, it takes for better what is a
+        little worse, as in PyTorch.
     cooldown : int >= 0, default 0
         Metrics after a reduction that are not counted as bad.
     min_lr : float in [0, inf), default 0.0
