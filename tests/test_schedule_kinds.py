@@ -208,6 +208,25 @@ def test_the_peak_is_where_the_warmup_ends(kind):
             assert s(s.warmup) == s.lr, s
 
 
+COUNTS_ALL = {"multistep", "inverse_sqrt", "noam", "power", "lambda"}
+
+
+@pytest.mark.parametrize("kind", sorted({k for k in PLAIN if "piecewise" not in k} - COUNTS_ALL))
+def test_a_warmup_puts_the_rest_off(kind):
+    """What follows it is the schedule without it, with all positions that much earlier."""
+    r, seen = random.Random(kind), 0
+    while seen < 50:
+        s = CASES[kind](r)
+        if not s.warmup:
+            continue
+        seen += 1
+        arguments = {**s._arguments, "warmup": 0}
+        for name in {"steps", "knee", "upper_bound"} & arguments.keys():
+            arguments[name] -= s.warmup
+        t = np.array([r.randint(0, 3000) for _ in range(50)])
+        assert s(t + s.warmup).tolist() == type(s)(**arguments)(t).tolist(), s
+
+
 def test_the_hyperbola_and_the_one_cycle_stay_where_they_end():
     r = random.Random(0)
     for kind in ("hyperbolic", "one_cycle"):
