@@ -235,12 +235,14 @@ def test_the_hyperbola_and_the_one_cycle_stay_where_they_end():
             assert len({s(s.steps + i) for i in (0, 1, 10, 2**40)}) == 1, s
 
 
-def test_restarts_begin_where_they_should():
-    s = CosineRestarts(1.0, period=10, mult=2, gamma=0.5)
-    for i in range(40):
-        begin = 10 * (2**i - 1)
-        assert s(begin) == 0.5**i
-        assert begin == 0 or s(begin - 1) < 0.03 * 0.5 ** (i - 1)
+@pytest.mark.parametrize("mult", [2, 3, 5, 6, 7, 10])
+def test_restarts_begin_where_they_should(mult):
+    for period in (1, 10, 37):
+        s = CosineRestarts(1.0, period, mult, gamma=0.5)
+        begin = [period * (mult**i - 1) // (mult - 1) for i in range(14)]
+        assert s(begin).tolist() == [0.5**i for i in range(14)]
+        before = s(np.array(begin[2:]) - 1)
+        assert (before < [0.6 * 0.5**i for i in range(1, 13)]).all()
 
 
 def test_the_fractal_order_is_that_of_the_paper():

@@ -427,7 +427,20 @@ def test_a_class_reads_its_own_dicts_only():
 # ---------------------------------------------------------------------------------- Lambda
 
 
-@pytest.mark.parametrize("wrap", [Lambda, lambda f: Lambda(f) * 2, lambda f: join([Lambda(f)], [])])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        Lambda,
+        lambda f: Lambda(f) * 2,
+        lambda f: join([Lambda(f)], []),
+        lambda f: Lambda(f) + 1,
+        lambda f: Constant(0.0) * Lambda(f),
+        lambda f: schedules.minimum(Lambda(f), 1),
+        lambda f: schedules.maximum(1, Lambda(f)),
+        lambda f: Lambda(f).clip(0, 1),
+        lambda f: schedules.Plateau(Lambda(f), min_lr=0.1),
+    ],
+)
 def test_exceptions_of_a_function_reach_the_caller(wrap):
     s = wrap(refuse)
     for _ in range(2):
