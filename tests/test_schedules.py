@@ -324,6 +324,8 @@ def test_arguments_are_kept_as_plain_values():
     assert s.milestones == (3, 5)
     assert [type(x) for x in s.milestones] == [int, int]
     assert type(Constant(1).lr) is float
+    s = Polynomial(1.0, 9, cycle=np.True_, warmup=2, warmup_shape=np.str_("cosine"))
+    assert (type(s.cycle), type(s.warmup_shape)) == (bool, str)
 
 
 # --------------------------------------------------------------------------------- algebra

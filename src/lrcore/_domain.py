@@ -8,6 +8,8 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 __all__ = ["Choice", "Instance", "Interval", "Items"]
 
 
@@ -135,8 +137,9 @@ class Choice:
         self.choices = choices
 
     def check(self, who: str, name: str, value: Any) -> Any:
-        """Return the choice that `value` is, or raise TypeError or ValueError."""
+        """Return the choice that `value` is, as a plain value, or raise TypeError or ValueError."""
         kind = type(self.choices[0])
+        value = value.item() if isinstance(value, np.generic) else value
         if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
             raise TypeError(f"{who}: {name} must be {self}, got {value!r}")
         if value not in self.choices:
