@@ -33,7 +33,7 @@ enum {
     LRC_SCHEDULES
 };
 
-enum { LRC_SCHEDULE_ARGS = 6 };
+enum { LRC_SCHEDULE_ARGS = 8 };
 
 /* A row of schedules.def as text: names separated by ", ". */
 typedef struct {
@@ -44,13 +44,16 @@ extern const lrc_schedule_info lrc_schedules[LRC_SCHEDULES];
 
 /* A value as a pure function of the update index t = 0, 1, 2, ... 2^53.
  * `arg` holds the numbers in the order of the row in schedules.def. `list` holds `count` positions
- * in increasing order (milestones, boundaries), then the values of a piecewise schedule, one more
- * than boundaries. `part` are the schedules that scale (one) and join (count + 1) are made of.
- * The first `warmup` updates rise linearly from `warmup_start`; the schedule proper begins at
- * t = warmup. */
+ * in increasing order (milestones, boundaries, positions), then the values of a piecewise schedule:
+ * one more than boundaries, as many as positions. `part` are the `parts` schedules that one is made
+ * of: one (scale, clip, shift, every, repeat, plateau), two (sum, product, minimum, maximum) or
+ * count + 1 (join). The first `warmup` updates rise from `warmup_start`, in a shape that is one of
+ * linear (0), cosine, 1-sqrt, 1-square and logarithmic; the schedule proper begins at t = warmup. */
 typedef struct lrc_schedule {
     int kind;
     int count;
+    int parts;
+    int warmup_shape;
     double warmup, warmup_start;
     double arg[LRC_SCHEDULE_ARGS];
     const double *list;

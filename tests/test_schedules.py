@@ -1,6 +1,7 @@
 """Schedules: C against the reference in every bit, conventions, algebra, errors.
 
-CASES has a row for each schedule; a schedule without one fails test_every_schedule_has_a_case.
+CASES (schedule_cases.py) has a row for each schedule; one without fails
+test_every_schedule_has_a_case.
 """
 
 import copy
@@ -12,11 +13,21 @@ from functools import partial
 
 import numpy as np
 import pytest
+from schedule_cases import CASES, KINDS, bits, sawtooth, updates
 
 import lrcore
 from lrcore import _core, schedules
 from lrcore._domain import Interval
-from lrcore._schedule import POSITIONS, VALUES, Schedule
+from lrcore._schedule import (
+    FUNCTION,
+    KNOTS,
+    PLACES,
+    POSITIONS,
+    SCHEDULE,
+    SCHEDULES,
+    VALUES,
+    Schedule,
+)
 from lrcore.schedules import (
     Constant,
     Cosine,
@@ -34,96 +45,8 @@ from lrcore.schedules import (
 )
 
 
-def sawtooth(t):
-    """A function that pickles."""
-    return (t % 7) * 0.125
-
-
 def refuse(t):
     raise LookupError(f"no value for {t}")
-
-
-# ------------------------------------------------------------------------- random schedules
-
-
-def rate(r):
-    return r.choice([0.0, 1.0, 0.1, 10 ** r.uniform(-9, 2)])
-
-
-def gamma(r):
-    return r.choice([0.1, 0.5, 1.0, 1.01, r.random(), 1 - 10 ** r.uniform(-9, -1)]) or 0.5
-
-
-def warm(r):
-    """Half of all schedules have a warm-up."""
-    if r.random() < 0.5:
-        return {}
-    return {"warmup": r.choice([1, 2, 5, 500]), "warmup_start": r.choice([0.0, 0.1, r.random()])}
-
-
-def total(r, w):
-    return {"steps": w.get("warmup", 0) + r.choice([1, 2, 3, 10, 1000, r.randint(1, 10**7)]), **w}
-
-
-def positions(r):
-    return sorted(r.sample(range(2000), r.randint(0, 6)))
-
-
-def some(r, depth=1):
-    """Any schedule; two levels of composites at most."""
-    plain = [k for k in CASES if k not in ("scale", "join")]
-    return CASES[r.choice(plain if depth > 1 else list(CASES))](r)
-
-
-def piecewise(r):
-    at = positions(r)
-    return PiecewiseConstant(at, [rate(r) for _ in range(len(at) + 1)], **warm(r))
-
-
-def joined(r):
-    at = positions(r)
-    return join([some(r, 2) for _ in range(len(at) + 1)], at, **warm(r))
-
-
-CASES = {
-    "constant": lambda r: Constant(rate(r), **warm(r)),
-    "step": lambda r: Step(rate(r), r.randint(1, 200), gamma(r), **warm(r)),
-    "multistep": lambda r: MultiStep(rate(r), positions(r), gamma(r), **warm(r)),
-    "exponential": lambda r: Exponential(rate(r), gamma(r), **warm(r)),
-    "natural_exponential": lambda r: NaturalExponential(rate(r), rate(r), **warm(r)),
-    "inverse_time": lambda r: InverseTime(rate(r), rate(r), r.randint(1, 99), **warm(r)),
-    "linear": lambda r: Linear(rate(r), end=rate(r), **total(r, warm(r))),
-    "polynomial": lambda r: Polynomial(
-        rate(r),
-        power=r.choice([0.5, 1.0, 2.0, r.uniform(0.1, 4)]),
-        end=rate(r),
-        **total(r, warm(r)),
-    ),
-    "cosine": lambda r: Cosine(rate(r), end=rate(r), **total(r, warm(r))),
-    "piecewise_constant": piecewise,
-    "scale": lambda r: Scale(some(r, 2), r.choice([0.1, -1.0, 3.0, r.random()]), **warm(r)),
-    "join": joined,
-    "lambda": lambda r: Lambda(sawtooth, **warm(r)),
-}
-KINDS = sorted(CASES)
-
-
-def updates(r, s, n):
-    """Where something changes, then anywhere."""
-    steps, warmup = getattr(s, "steps", 100), s.warmup
-    near = [steps + d for d in range(-3, 4)] + [warmup + d for d in range(-3, 4)] + [0, 1, 2**53]
-    near += [r.randint(0, 2 * steps) for _ in range(n // 2)] + [
-        r.randint(0, 2500) for _ in range(n)
-    ]
-    near += [r.randint(0, 10 ** r.randint(1, 15)) for _ in range(n // 4)]
-    return [t for t in near if t >= 0]
-
-
-def bits(values):
-    """Bits of an array, one NaN for all."""
-    array = np.array(values, np.float64)
-    array[np.isnan(array)] = np.nan
-    return array.view(np.int64).tolist()
 
 
 def test_every_schedule_has_a_case():
@@ -136,10 +59,11 @@ def test_classes_fit_the_table():
     for kind, (args, lists) in _core.schedules().items():
         cls = Schedule._kinds[kind]
         own = cls.domains
-        assert tuple(args) == tuple(n for n, d in own.items() if isinstance(d, Interval)), kind
-        ordered = [n for domain in (POSITIONS, VALUES) for n, d in own.items() if d is domain]
-        named = [n for n in lists if n not in ("parts", "function")]
-        assert ordered == named, kind
+        assert tuple(args) == cls.numbers, kind
+        ordered = [n for d in (POSITIONS, PLACES, VALUES, KNOTS) for n, x in own.items() if x is d]
+        assert ordered == [n for n in lists if n not in ("parts", "function")], kind
+        assert ("parts" in lists) == any(d in (SCHEDULE, SCHEDULES) for d in own.values()), kind
+        assert ("function" in lists) == (FUNCTION in own.values()), kind
         assert cls.__name__ in schedules.__all__
 
 
@@ -400,6 +324,8 @@ def test_arguments_are_kept_as_plain_values():
     assert s.milestones == (3, 5)
     assert [type(x) for x in s.milestones] == [int, int]
     assert type(Constant(1).lr) is float
+    s = Polynomial(1.0, 9, cycle=np.True_, warmup=2, warmup_shape=np.str_("cosine"))
+    assert (type(s.cycle), type(s.warmup_shape)) == (bool, str)
 
 
 # --------------------------------------------------------------------------------- algebra
@@ -475,7 +401,7 @@ def test_schedules_cannot_be_changed():
 @pytest.mark.parametrize(
     ("d", "error", "text"),
     [
-        ({"kind": "spiral", "lr": 1.0}, ValueError, "kind must be one of 'constant', "),
+        ({"kind": "spiral", "lr": 1.0}, ValueError, "Schedule: kind must be one of '"),
         ({"lr": 1.0}, ValueError, "got None"),
         ({"kind": "linear", "lr": 1.0}, ValueError, "Linear: argument 'steps' is missing"),
         ({"kind": "constant", "lr": 1, "x": 2}, ValueError, "Constant: there is no argument 'x'"),
@@ -503,7 +429,20 @@ def test_a_class_reads_its_own_dicts_only():
 # ---------------------------------------------------------------------------------- Lambda
 
 
-@pytest.mark.parametrize("wrap", [Lambda, lambda f: Lambda(f) * 2, lambda f: join([Lambda(f)], [])])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        Lambda,
+        lambda f: Lambda(f) * 2,
+        lambda f: join([Lambda(f)], []),
+        lambda f: Lambda(f) + 1,
+        lambda f: Constant(0.0) * Lambda(f),
+        lambda f: schedules.minimum(Lambda(f), 1),
+        lambda f: schedules.maximum(1, Lambda(f)),
+        lambda f: Lambda(f).clip(0, 1),
+        lambda f: schedules.Plateau(Lambda(f), min_lr=0.1),
+    ],
+)
 def test_exceptions_of_a_function_reach_the_caller(wrap):
     s = wrap(refuse)
     for _ in range(2):

@@ -21,6 +21,8 @@ cdef extern from "lrcore.h" nogil:
     ctypedef struct lrc_schedule:
         int kind
         int count
+        int parts
+        int warmup_shape
         double warmup
         double warmup_start
         double *arg

@@ -102,7 +102,7 @@ cdef class Curve:
     cdef object _error
 
     def __cinit__(self, str kind, tuple args, tuple values=(), int count=0, tuple parts=(),
-                  double warmup=0.0, double warmup_start=0.0, call=None):
+                  double warmup=0.0, double warmup_start=0.0, int warmup_shape=0, call=None):
         cdef list kinds = list(schedules())
         cdef Py_ssize_t i
         cdef Curve part
@@ -113,6 +113,8 @@ cdef class Curve:
         self.c.count = count
         self.c.warmup = warmup
         self.c.warmup_start = warmup_start
+        self.c.warmup_shape = warmup_shape
+        self.c.parts = len(parts)
         for i in range(len(args)):
             self.c.arg[i] = args[i]
         self.numbers = <double *>PyMem_Calloc(len(values) + 1, sizeof(double))
@@ -134,6 +136,12 @@ cdef class Curve:
     def __dealloc__(self):
         PyMem_Free(self.numbers)
         PyMem_Free(self.children)
+
+    def change(self, int i, double value):
+        """Put another number in place of the i-th; all that is made of this schedule follows."""
+        if not 0 <= i < LRC_SCHEDULE_ARGS:
+            raise IndexError(i)
+        self.c.arg[i] = value
 
     def take_error(self):
         """What a callback raised in the evaluation just made, or None; forgotten by asking."""

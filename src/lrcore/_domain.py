@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Interval"]
+import numpy as np
+
+__all__ = ["Choice", "Instance", "Interval", "Items"]
 
 
 class Interval:
@@ -136,3 +140,55 @@ def _text(end: float) -> str:
     if end in (2**53, 2**64):  # up to which float64 has no gap, and what 64 bits do not hold
         return f"2**{int(end).bit_length() - 1}"
     return str(int(end)) if end == end // 1 and abs(end) < 1e15 else repr(end)
+
+
+class Choice:
+    """One of a few values, by what it is called; in C it is its place among them."""
+
+    def __init__(self, *choices: str | int) -> None:
+        self.choices = choices
+
+    def check(self, who: str, name: str, value: Any) -> Any:
+        """Return the choice that `value` is, as a plain value, or raise TypeError or ValueError."""
+        kind = type(self.choices[0])
+        value = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise TypeError(f"{who}: {name} must be {self}, got {value!r}")
+        if value not in self.choices:
+            raise ValueError(f"{who}: {name} must be {self}, got {value!r}")
+        return value
+
+    def __str__(self) -> str:
+        *first, last = (repr(choice).replace("'", '"') for choice in self.choices)
+        return f"{', '.join(first)} or {last}"
+
+
+class Instance:
+    """Objects that are `what`, as `test` tells them."""
+
+    def __init__(self, what: str, test: Callable[[object], bool]) -> None:
+        self.what = what
+        self.test = test
+
+    def check(self, who: str, name: str, value: Any) -> Any:
+        """Return `value`, or raise TypeError."""
+        if not self.test(value):
+            raise TypeError(f"{who}: {name} must be {self.what}, got {value!r}")
+        return value
+
+
+class Items:
+    """Lists of `item`, kept as tuples."""
+
+    def __init__(self, item: Interval | Instance, increasing: bool = False) -> None:
+        self.item = item
+        self.increasing = increasing
+
+    def check(self, who: str, name: str, value: Any) -> tuple[Any, ...]:
+        """Return the items, each checked, or raise TypeError or ValueError."""
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            raise TypeError(f"{who}: {name} must be a list, got {value!r}")
+        items = tuple(self.item.check(who, f"{name}[{i}]", x) for i, x in enumerate(value))
+        if self.increasing and any(b <= a for a, b in pairwise(items)):
+            raise ValueError(f"{who}: {name} must be increasing, got {list(items)}")
+        return items

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._core import Curve, FloatEnvironment
-from ._domain import Interval
+from ._domain import Choice, Instance, Interval, Items
 
 if TYPE_CHECKING:
     from inspect import Parameter
@@ -32,54 +31,32 @@ POSITIVE = Interval(0, math.inf, closed_low=False, closed_high=False)
 NUMBER = Interval(-math.inf, math.inf, closed_low=False, closed_high=False)
 COUNT = Interval(0, LAST, integer=True)
 LENGTH = Interval(1, LAST, integer=True)
-
-
-class Instance:
-    """Objects that are `what`, as `test` tells them."""
-
-    def __init__(self, what: str, test: Callable[[object], bool]) -> None:
-        self.what = what
-        self.test = test
-
-    def check(self, who: str, name: str, value: Any) -> Any:
-        """Return `value`, or raise TypeError."""
-        if not self.test(value):
-            raise TypeError(f"{who}: {name} must be {self.what}, got {value!r}")
-        return value
-
-
-class Items:
-    """Lists of `item`, kept as tuples."""
-
-    def __init__(self, item: Interval | Instance, increasing: bool = False) -> None:
-        self.item = item
-        self.increasing = increasing
-
-    def check(self, who: str, name: str, value: Any) -> tuple[Any, ...]:
-        """Return the items, each checked, or raise TypeError or ValueError."""
-        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-            raise TypeError(f"{who}: {name} must be a list, got {value!r}")
-        items = tuple(self.item.check(who, f"{name}[{i}]", x) for i, x in enumerate(value))
-        if self.increasing and any(b <= a for a, b in pairwise(items)):
-            raise ValueError(f"{who}: {name} must be increasing, got {list(items)}")
-        return items
-
-
+PLACE = Interval(0, LAST)
+FLAG = Choice(False, True)
+#: How a warm-up rises and a decay falls.
+BENDS = ("linear", "cosine", "1-sqrt", "1-square")
+SHAPE = Choice(*BENDS)
 FUNCTION = Instance("callable", callable)
 SCHEDULE = Instance("a schedule", lambda value: isinstance(value, Schedule))
 POSITIONS = Items(COUNT, increasing=True)
-VALUES = Items(RATE)
+PLACES = Items(PLACE, increasing=True)
+VALUES = Items(RATE)  # one more than boundaries
+KNOTS = Items(RATE)  # as many as positions
 SCHEDULES = Items(SCHEDULE)
-Domain: TypeAlias = Interval | Instance | Items
-WARMUP: Mapping[str, Interval] = {"warmup": COUNT, "warmup_start": NUMBER}
+Domain: TypeAlias = Interval | Choice | Instance | Items
+WARMUP: Mapping[str, Domain] = {
+    "warmup": COUNT,
+    "warmup_start": NUMBER,
+    "warmup_shape": Choice(*BENDS, "logarithmic"),
+}
 
 
 class Schedule:
     """A hyper-parameter as a function of the update: ``s(t)`` is used by update t = 0, 1, 2, ...
 
-    The base of the classes in :mod:`lrcore.schedules`. A schedule holds no state and cannot be
-    changed; two of one class with equal arguments are equal. A number times a schedule is a
-    schedule.
+    The base of the classes in :mod:`lrcore.schedules`. A schedule cannot be changed and holds no
+    state, but for `Plateau`; two of one class with equal arguments are equal. Sums and products of
+    schedules, and of schedules and numbers, are schedules.
 
     A class is declared with the name of its row in ``schedules.def`` and with the arguments of its
     constructor, in their order, each with its domain; what goes to C follows from these.
@@ -87,14 +64,19 @@ class Schedule:
 
     kind: ClassVar[str]
     domains: ClassVar[Mapping[str, Domain]]
+    numbers: ClassVar[tuple[str, ...]]
+    state: ClassVar[tuple[str, ...]] = ()  # arguments that change; a Plateau has some
     _kinds: ClassVar[dict[str, type[Schedule]]] = {}
 
     warmup: int
     warmup_start: float
+    warmup_shape: str
 
     def __init_subclass__(cls, kind: str, **domains: Domain) -> None:
         cls.kind = kind
         cls.domains = domains
+        if "numbers" not in cls.__dict__:  # what the row calls ARGS
+            cls.numbers = tuple(k for k, d in domains.items() if isinstance(d, (Interval, Choice)))
         cls._kinds[kind] = cls
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -113,6 +95,10 @@ class Schedule:
                 got, count = len(self.__dict__[name]), len(self._all(POSITIONS)) + 1
                 if got != count:
                     self._refuse(f"the number of {name}", f"{count}, boundaries and one", got)
+            if domain is KNOTS:
+                got, count = len(self.__dict__[name]), len(self._all(PLACES))
+                if got != count or not count:
+                    self._refuse(f"the number of {name}", f"{max(count, 1)}, as of positions", got)
 
     def _refuse(self, name: str, must: str, got: object) -> NoReturn:
         raise ValueError(f"{type(self).__name__}: {name} must be {must}, got {got!r}")
@@ -175,19 +161,30 @@ class Schedule:
 
     def _as(self, curve: Callable[..., T]) -> T:
         """Describe this schedule as C, or the reference, evaluates it."""
-        args = [getattr(self, name) for name, d in self.domains.items() if isinstance(d, Interval)]
-        positions, values = self._all(POSITIONS), self._all(VALUES)
-        parts = [part._as(curve) for part in (*self._all(SCHEDULE), *self._all(SCHEDULES))]
+        args = [self._number(name) for name in self.numbers]
+        positions = self._all(POSITIONS) + self._all(PLACES)
+        values = self._all(VALUES) + self._all(KNOTS)
         return curve(
             self.kind,
-            tuple(map(float, args)),
+            tuple(args),
             tuple(map(float, positions + values)),
             len(positions),
-            tuple(parts),
+            tuple(part._curve if curve is Curve else part._as(curve) for part in self._parts),
             float(self.warmup),
             self.warmup_start,
+            int(self._number("warmup_shape")),
             self._callback,
         )
+
+    def _number(self, name: str) -> float:
+        """An argument as C takes it: a name as its place among the choices."""
+        value, domain = getattr(self, name), {**self.domains, **WARMUP}.get(name)
+        return float(domain.choices.index(value) if isinstance(domain, Choice) else value)
+
+    @property
+    def _parts(self) -> list[Schedule]:
+        """The schedules that this one is made of."""
+        return [*self._all(SCHEDULE), *self._all(SCHEDULES)]
 
     def _all(self, domain: Instance | Items) -> list[Any]:
         """What the arguments of `domain` hold."""
@@ -200,20 +197,91 @@ class Schedule:
 
     # -------------------------------------------------------------------- algebra
 
-    def __mul__(self, factor: float) -> Schedule:
-        if isinstance(factor, bool) or not isinstance(factor, (int, float, np.number)):
+    def __mul__(self, other: float | Schedule) -> Schedule:
+        if isinstance(other, Schedule):
+            return self._kinds["product"](first=self, second=other)
+        if not _is_number(other):
             return NotImplemented
-        return self._kinds["scale"](schedule=self, factor=factor)
+        return self._kinds["scale"](schedule=self, factor=other)
 
     __rmul__ = __mul__
+
+    def __add__(self, other: float | Schedule) -> Schedule:
+        if not isinstance(other, Schedule) and not _is_number(other):
+            return NotImplemented
+        return self._kinds["sum"](first=self, second=as_schedule(other))
+
+    __radd__ = __add__
     __array_ufunc__ = None  # np.float64(0.1) * s is for __rmul__, not an array of objects
+
+    def clip(self, low: float, high: float) -> Schedule:
+        """Return this schedule, but never below `low` or above `high`: see `Clip`."""
+        return self._kinds["clip"](schedule=self, low=low, high=high)
+
+    def shift(self, by: int) -> Schedule:
+        """Return this schedule `by` updates ahead, or behind where it is negative: see `Shift`."""
+        return self._kinds["shift"](schedule=self, by=by)
+
+    def every(self, updates: int) -> Schedule:
+        """Return this schedule, counted in epochs of so many updates: see `Every`."""
+        return self._kinds["every"](schedule=self, updates=updates)
+
+    def repeat(self, period: int) -> Schedule:
+        """Return the first `period` updates of this schedule, again and again: see `Repeat`."""
+        return self._kinds["repeat"](schedule=self, period=period)
+
+    def with_warmup(self, warmup: int, start: float = 0.0, shape: str = "linear") -> Schedule:
+        """Return this schedule after a warm-up, which puts all of it off by so many updates.
+
+        Parameters
+        ----------
+        warmup : int >= 0
+            Updates that rise to the value at update 0.
+        start : float, default 0.0
+            Value of the first of them.
+        shape : {"linear", "cosine", "1-sqrt", "1-square", "logarithmic"}, default "linear"
+            How they rise; see the top of :mod:`lrcore.schedules`.
+
+        Examples
+        --------
+        >>> from lrcore import schedules
+        >>> schedules.PiecewiseConstant([2], [1.0, 0.5]).with_warmup(2)(range(6)).tolist()
+        [0.0, 0.5, 1.0, 1.0, 0.5, 0.5]
+        """
+        length = COUNT.check(f"{type(self).__name__}.with_warmup", "warmup", warmup)
+        return self._kinds["shift"](
+            schedule=self, by=-length, warmup=length, warmup_start=start, warmup_shape=shape
+        )
 
     # -------------------------------------------------------------------- a value
 
     @property
     def _arguments(self) -> dict[str, Any]:
         """What the constructor takes, by name, in its order."""
-        return {name: getattr(self, name) for name in (*self.domains, *WARMUP)}
+        return {name: getattr(self, name) for name in (*self.domains, *self.state, *WARMUP)}
+
+    @property
+    def _fixed(self) -> tuple[Any, ...]:
+        """What cannot change: the class and the arguments, those inside too, without any state."""
+        fixed = {k: v for k, v in self._arguments.items() if k not in self.state}
+        return type(self), *(_without_state(v) for v in fixed.values())
+
+    def _stateful(self) -> Iterator[Schedule]:
+        """Those with a state among this schedule and its parts, from the outside in."""
+        if self.state:
+            yield self
+        for part in self._parts:
+            yield from part._stateful()
+
+    def _state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.state}
+
+    def _put(self, **state: Any) -> None:
+        """Change the state, also where C sees it."""
+        self.__dict__.update(state)
+        for name in self.numbers if "_curve" in self.__dict__ else ():
+            if name in state:
+                self._curve.change(self.numbers.index(name), state[name])
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}: a schedule cannot be changed")
@@ -227,7 +295,7 @@ class Schedule:
         return self._arguments == other._arguments
 
     def __hash__(self) -> int:
-        return hash((type(self), *self._arguments.values()))
+        return hash(self._fixed)
 
     def __repr__(self) -> str:
         parameters = _parameters(type(self))
@@ -252,8 +320,9 @@ class Schedule:
         Examples
         --------
         >>> from lrcore import schedules
-        >>> schedules.Exponential(0.1, gamma=0.9).to_dict()
-        {'kind': 'exponential', 'lr': 0.1, 'gamma': 0.9, 'warmup': 0, 'warmup_start': 0.0}
+        >>> d = schedules.Exponential(0.1, gamma=0.9).to_dict()
+        >>> d["kind"], d["gamma"], d["warmup"], d["warmup_shape"]
+        ('exponential', 0.9, 0, 'linear')
         """
         return {"kind": self.kind} | {k: _plain(v) for k, v in self._arguments.items()}
 
@@ -291,6 +360,15 @@ class Schedule:
         return made(**arguments)
 
 
+def as_schedule(value: Any) -> Any:
+    """A number as the schedule that is constant; what is neither is left for the checks."""
+    return Schedule._kinds["constant"](lr=value) if _is_number(value) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
 def _parameters(cls: type[Schedule]) -> Mapping[str, Parameter]:
     """The constructor's parameters; inspect is slow to import and rarely needed."""
     from inspect import signature
@@ -301,6 +379,12 @@ def _parameters(cls: type[Schedule]) -> Mapping[str, Parameter]:
 def _make(cls: type[S], arguments: dict[str, Any]) -> S:
     """Undo `Schedule.__reduce__`."""
     return cls(**arguments)
+
+
+def _without_state(value: Any) -> Any:
+    if isinstance(value, Schedule):
+        return value._fixed
+    return tuple(_without_state(v) for v in value) if isinstance(value, tuple) else value
 
 
 def _plain(value: Any) -> Any:

@@ -215,9 +215,46 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */
-static const named arguments[] = {{"lr", 0.1, 0},       {"steps", 6000, 0}, {"end", 0.003, 0},
-                                  {"step_size", 70, 0}, {"gamma", 0.97, 0}, {"decay", 0.001, 0},
-                                  {"rate", 0.3, 0},     {"power", 1.7, 0},  {"factor", 0.3, 0},
+static const named arguments[] = {{"lr", 0.1, 0},
+                                  {"steps", 6000, 0},
+                                  {"end", 0.003, 0},
+                                  {"step_size", 70, 0},
+                                  {"gamma", 0.97, 0},
+                                  {"decay", 0.001, 0},
+                                  {"rate", 0.3, 0},
+                                  {"power", 1.7, 0},
+                                  {"factor", 0.3, 0},
+                                  {"timescale", 300, 0},
+                                  {"d_model", 512, 0},
+                                  {"warmup_steps", 400, 0},
+                                  {"scale", 4.6, 0},
+                                  {"per_update", 32, 0},
+                                  {"exponent", 1.3, 0},
+                                  {"k_decay", 1.1, 0},
+                                  {"cycle", 1, 0},
+                                  {"lb", -7, 0},
+                                  {"ub", 3, 0},
+                                  {"upper_bound", 9000, 0},
+                                  {"infimum", 1e-5, 0},
+                                  {"decay_steps", 1500, 0},
+                                  {"shape", 2, 0},
+                                  {"knee", 4000, 0},
+                                  {"pct_start", 0.3, 0},
+                                  {"div_factor", 25, 0},
+                                  {"final_div_factor", 1e4, 0},
+                                  {"phases", 3, 0},
+                                  {"max_lr", 0.7, 0},
+                                  {"up", 90, 0},
+                                  {"down", 300, 0},
+                                  {"mode", 2, 0},
+                                  {"period", 110, 0},
+                                  {"mult", 1.5, 0},
+                                  {"order", 0, 0},
+                                  {"low", 0.01, 0},
+                                  {"high", 0.09, 0},
+                                  {"by", 333, 0},
+                                  {"updates", 7, 0},
+                                  {"min_lr", 0.002, 0},
                                   {NULL, 0.5, 0}};
 
 static const named *look_up(const named *table, const char *name, size_t length)
@@ -905,6 +942,7 @@ static uint64_t schedule_digest(int kind)
     uint64_t seed = 2, digest = 0;
     lrc_schedule s = {.kind = kind,
                       .count = PLACES,
+                      .parts = PLACES + 1,
                       .warmup_start = 0.01,
                       .list = list,
                       .part = part,
@@ -926,6 +964,20 @@ static uint64_t schedule_digest(int kind)
         digest = digest_array(digest, LRC_F64, TIMES, values);
     }
     return digest;
+}
+
+/* A warm-up in each shape. */
+static uint64_t warmup_digest(int shape)
+{
+    lrc_schedule s = {.kind = LRC_CONSTANT,
+                      .arg = {0.3},
+                      .warmup = TIMES,
+                      .warmup_start = 0.01,
+                      .warmup_shape = shape};
+    static double values[TIMES];
+    for (int i = 0; i < TIMES; i++)
+        values[i] = lrc_schedule_at(&s, i);
+    return digest_array(0, LRC_F64, TIMES, values);
 }
 
 /* ------------------------------------------------------------------------------- math */
@@ -1004,6 +1056,8 @@ int main(void)
     for (int kind = 0; kind < LRC_SCHEDULES; kind++)
         printf("schedule %s %016llx\n", lrc_schedules[kind].name,
                (unsigned long long)schedule_digest(kind));
+    for (int shape = 0; shape < 5; shape++)
+        printf("warmup %d %016llx\n", shape, (unsigned long long)warmup_digest(shape));
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         printf("math %s %016llx\n", functions[i].name,
                (unsigned long long)function_digest(functions[i].at));

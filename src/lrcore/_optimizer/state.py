@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 Array: TypeAlias = NDArray[Any]
+#: Schedules that are kept, and where they get their state from.
+Adopted: TypeAlias = "list[tuple[Schedule, Schedule]]"
 
-UNSAVED = {"schedule": "not saved"}  # a Lambda: code, which plain data cannot hold
+UNSAVED = "not saved"  # a Lambda: code, which plain data cannot hold
 #: What there is beside the options.
 KEYS = {"rule", "t", "micro", "scale", "good_steps", "param_groups"}
 
@@ -81,45 +83,71 @@ def _plain(value: Any) -> Any:
         try:
             return value.to_dict()
         except TypeError:
-            return dict(UNSAVED)
+            states = [s._state() for s in value._stateful()]
+            return {"schedule": UNSAVED} | ({"state": states} if states else {})
     return value
 
 
-def _rich(value: Any, present: Any, where: str) -> Any:
-    """Undo `_plain`; what could not be saved must be there already."""
+def _rich(value: Any, present: Any, where: str, adopted: Adopted) -> Any:
+    """Undo `_plain`; what could not be saved must be there already.
+
+    A schedule that is there and differs by its state alone is kept, since others may hold it (a
+    Plateau is told a metric by its owner); it is to take over the state that was `adopted`.
+    """
     if isinstance(value, (list, tuple)):
         here = present if isinstance(present, tuple) else (None,) * len(value)
-        return tuple(_rich(v, p, where) for v, p in zip(value, here, strict=False))
+        return tuple(_rich(v, p, where, adopted) for v, p in zip(value, here, strict=False))
     if not isinstance(value, Mapping):
         return value
-    if value == UNSAVED:
+    if value.get("schedule") == UNSAVED:
         if not isinstance(present, Schedule):
             raise ValueError(
                 f"{where} was a schedule made of a Python function, which no state dict can hold; "
                 "make the optimizer with that schedule first"
             )
+        adopted += _stated(present, value.get("state", []), where)
         return present
     try:
-        return Schedule.from_dict(value)
+        new = Schedule.from_dict(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from None
+    if isinstance(present, Schedule) and present._fixed == new._fixed:
+        adopted += zip(present._stateful(), new._stateful(), strict=True)
+        return present
+    return new
+
+
+def _stated(present: Schedule, states: Any, where: str) -> Adopted:
+    """The schedules inside that have a state, each with what it takes that state from."""
+    here = list(present._stateful())
+    if not isinstance(states, (list, tuple)) or len(states) != len(here):
+        raise ValueError(f"{where}['state'] must be a list of {len(here)}, got {states!r}")
+    try:
+        return [
+            (s, type(s)(**{**s._arguments, **given})) for s, given in zip(here, states, strict=True)
+        ]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}['state']: {error}") from None
 
 
 def load(opt: Optimizer, state: Mapping[str, Any], convert: bool) -> None:
     """`Optimizer.load_state_dict`: first look at everything, then take it over."""
     who = f"{type(opt).__name__}.load_state_dict"
     try:
-        layout, progress, entries = _looked_at(opt, who, state, convert)
+        adopted: Adopted = []
+        layout, progress, entries = _looked_at(opt, who, state, convert, adopted)
     except TypeError as error:
         raise ValueError(str(error)) from None
     layout, plan = planned(type(opt), layout._replace(stats=None), progress)
     for i in range(len(entries)):
         saved.write(opt.rule, layout, i, entries[i])
+    for present, new in adopted:
+        present._put(**new._state())
     opt._publish(layout, plan, progress)
 
 
 def _looked_at(
-    opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool
+    opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool, adopted: Adopted
 ) -> tuple[Layout, Progress, list[Mapping[str, Any]]]:
     """What a state makes of an optimizer, or an error."""
     saved.require(
@@ -133,13 +161,13 @@ def _looked_at(
         got = len(given) if isinstance(given, (list, tuple)) else type(given).__name__
         raise ValueError(f"{who}: param_groups must be a list of {len(layout.groups)}, got {got}")
     groups = [
-        _group(opt, f"{who}: param_groups[{i}]", group, new)
+        _group(opt, f"{who}: param_groups[{i}]", group, new, adopted)
         for i, (group, new) in enumerate(zip(layout.groups, given, strict=True))
     ]
     for i, new in enumerate(given):
         paths = {leaf.path for leaf in layout.leaves if leaf.group == i}
         saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
-    whole = _whole(who, layout.whole, state, convert)
+    whole = _whole(who, layout.whole, state, convert, adopted)
     summing = layout.summing or micro > 0
     training = check_value(who, "training", state.get("training", True), None)
     layout = layout._replace(groups=groups, whole=whole, summing=summing, evaluating=not training)
@@ -162,13 +190,15 @@ def _looked_at(
     return layout._replace(terms=terms), progress, [entry for _, entry in entries]
 
 
-def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> dict[str, Any]:
+def _group(
+    opt: Optimizer, where: str, group: Mapping[str, Any], new: Any, adopted: Adopted
+) -> dict[str, Any]:
     """The saved hyper-parameters of a group, inside their domains; storage is as it is here."""
     who, _, place = where.partition(": ")
     estimated = {"estimates"} if RULES[opt.rule].scope == "group" else set()
     saved.require(who, place, new, set(group) | estimated)
     values = {
-        k: _rich(v, group[k], f"{where}[{k!r}]") if is_schedulable(k) else v
+        k: _rich(v, group[k], f"{where}[{k!r}]", adopted) if is_schedulable(k) else v
         for k, v in new.items()
         if k not in ("params", "estimates")
     }
@@ -176,10 +206,12 @@ def _group(opt: Optimizer, where: str, group: Mapping[str, Any], new: Any) -> di
     return opt._checked({**values, **fixed, "params": group["params"]}, where)
 
 
-def _whole(who: str, here: Whole, state: Mapping[str, Any], convert: bool) -> Whole:
+def _whole(
+    who: str, here: Whole, state: Mapping[str, Any], convert: bool, adopted: Adopted
+) -> Whole:
     """The saved options that there are once; which averages are kept is as it is here."""
     values = {name: state[name] for name in SAVED}
-    values["clip_norm"] = _rich(values["clip_norm"], here.clip_norm, f"{who}: clip_norm")
+    values["clip_norm"] = _rich(values["clip_norm"], here.clip_norm, f"{who}: clip_norm", adopted)
     whole = Whole.of(who, {**vars(here), **values})
     for name in AVERAGES.values():
         ours, theirs = (getattr(w, name) is not None for w in (here, whole))

@@ -60,6 +60,11 @@ SHAPES: dict[str, Callable[[Span], Any]] = {
     "decay": lambda span: math.log(100) / span.length,
     "rate": lambda span: 9 / span.length,
     "boundaries": lambda span: span.at(0.5, 0.75),
+    "timescale": lambda span: span.warmup or max(span.length // 10, 1),
+    "decay_steps": lambda span: -(-span.length // 3),
+    "knee": lambda span: span.warmup + span.length // 2,
+    "upper_bound": lambda span: 10 * span.steps,
+    "period": lambda span: -(-span.length // 3),
     "values": lambda span: [span.lr * 0.1**i for i in range(len(span.at(0.5, 0.75)) + 1)],
 }
 
