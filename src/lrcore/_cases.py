@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, optimizers, schedules
-from ._hyper import DOMAINS, RULES
+from ._hyper import RULES, domain_of
 from ._optimizer import Optimizer
 from ._optimizer.slots import bfloat16
 from .reference.step import CHUNK
@@ -40,6 +40,7 @@ __all__ = [
     "numbers",
     "odd_numbers",
     "rules",
+    "switched",
     "variants",
 ]
 
@@ -53,7 +54,8 @@ SIZES = (0, 1, 3, 7, 15, 16, 17, 31, 33, 64, 1000, BLOCK - 1, BLOCK, BLOCK + 1,
 DTYPES = ("float32", "float64")
 STEPS = 4
 
-#: Values that switch a loop or a stage on, wherever a rule has the hyper-parameter.
+#: Values that switch a loop or a stage on, wherever a rule has the hyper-parameter. A flag that is
+#: on by default is switched off: see `switched`.
 SWITCHED = {
     "momentum": 0.9,
     "dampening": 0.3,
@@ -77,6 +79,14 @@ SWITCHED = {
     "warmup_steps": 3,
     "r": 1.5,
     "weight_lr_power": 0.5,
+    "decoupled_weight_decay": True,
+    "rectify": True,
+    "amsbound": True,
+    "nus": (0.7, 0.9),
+    "clip_exp": None,
+    "beta3_warmup": 3,
+    "alpha_warmup": 4,
+    "no_prox": True,
 }
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.
@@ -117,7 +127,7 @@ class Case:
         """Parameters and state after a few steps."""
         params = [moved(a, i) for i, a in enumerate(_arrays(self.dtype, self.wild, 1))]
         keywords, dress = OPTIONS[self.option]
-        values: dict[str, Any] = {n: SWITCHED[n] for n in self.switches}
+        values = switched(self.rule, self.switches)
         overflows = self.option.endswith("gradients")  # on the way to a narrower format
         nonfinite = "ignore" if self.wild or overflows else "raise"
         rule: Any = self.rule  # each rule takes its own arguments
@@ -164,6 +174,15 @@ def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
     return {hypers[0] if k == "lr" else k: v for k, v in left.items()}
 
 
+def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments with these switches: flags as they are not by default."""
+    known = inspect.signature(rule).parameters
+    return {
+        n: SWITCHED[n] if domain_of(rule.rule, n) is not None else not known[n].default
+        for n in switches
+    }
+
+
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
     """The combinations of a rule's switches that it accepts."""
     return _variants(rule.__name__)
@@ -174,14 +193,14 @@ def _variants(name: str) -> tuple[tuple[str, ...], ...]:
     rule: Any = getattr(optimizers, name)
     names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
     loops = {note.partition(":")[2] for note in RULES[rule.rule].notes if ":" in note}
-    flags = [n for n in names if DOMAINS[n] is None or n in loops]
+    flags = [n for n in names if domain_of(rule.rule, n) is None or n in loops]
     others = tuple(n for n in names if n not in flags)
     out = []
     for k in range(len(flags) + 1):
         for chosen in combinations(flags, k):
             for more in dict.fromkeys([(), others]):
                 try:
-                    rule(np.zeros(1), **{n: SWITCHED[n] for n in chosen + more})
+                    rule(np.zeros(1), **switched(rule, chosen + more))
                 except ValueError:  # not allowed together, by the rule's own word
                     continue
                 out.append(chosen + more)

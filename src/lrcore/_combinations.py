@@ -22,7 +22,6 @@ from . import _core, schedules
 from ._cases import (
     DTYPES,
     SIZES,
-    SWITCHED,
     Results,
     arrays_of,
     dtype_of,
@@ -31,6 +30,7 @@ from ._cases import (
     named,
     odd_numbers,
     rules,
+    switched,
     variants,
 )
 from ._optimizer import Optimizer
@@ -342,7 +342,7 @@ def formats() -> Iterator[Combination]:
                 **({}, {"cautious": True}, {"grams": True})[i % 3],
             }
             for switches in reversed(variants(rule)):
-                options = {**common, **{name: SWITCHED[name] for name in switches}}
+                options = {**common, **switched(rule, switches)}
                 form = ("wide", "tall")[i % 2]
                 group = Group(dtype, gradients, "in order", "CF"[i // 2 % 2], form, options)
                 case = Combination(i, rule, (group,), STAGES, micro=(0, 2, 0), gaps=True)
@@ -421,7 +421,7 @@ def _draw_group(dice: _Dice, rule: type[Optimizer], dtype: str) -> Group:
     real = "float64" if dtype == "float64" else "float32"
     options = {
         "lr": one(0.1, 0.1, 1e-3, 1e-5, schedules.Cosine(0.1, steps=4, warmup=2)),
-        **{name: SWITCHED[name] for name in one(*variants(rule))},
+        **switched(rule, one(*variants(rule))),
         "state_dtype": one(None, None, "float32", real, "bfloat16", "bfloat16", "int8", "int8"),
         "rounding": one("nearest", "stochastic"),
         "master": one(None, *MASTERS.get(dtype, ())),

@@ -22,6 +22,7 @@ __all__ = [
     "check_number",
     "check_value",
     "curve",
+    "domain_of",
     "slots",
 ]
 
@@ -36,8 +37,10 @@ UNIT = Interval(0, 1, closed_high=False)
 COUNT = Interval(0, 2**53, integer=True)
 LENGTH = Interval(1, 2**53, integer=True)
 FLAG = None
+WARMUP = Interval(0, INF, closed_low=False, closed_high=False, optional=True)
 
 #: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
+#: Where a rule means something else by a name, "rule.name".
 DOMAINS: dict[str, Interval | None] = {
     "lr": NONNEGATIVE,
     "betas": UNIT,
@@ -74,6 +77,17 @@ DOMAINS: dict[str, Interval | None] = {
     "warmup_steps": COUNT,
     "r": NONNEGATIVE,
     "weight_lr_power": NONNEGATIVE,
+    "ademamix.alpha": NONNEGATIVE,
+    "beta3_warmup": WARMUP,
+    "alpha_warmup": WARMUP,
+    "final_lr": NONNEGATIVE,
+    "gamma": Interval(0, 1, closed_low=False, closed_high=False),
+    "nus": Interval(0, 1),
+    "clip_exp": Interval(0, INF, closed_high=False, optional=True),
+    "amsbound": FLAG,
+    "decoupled_weight_decay": FLAG,
+    "rectify": FLAG,
+    "no_prox": FLAG,
 }
 
 
@@ -147,12 +161,18 @@ def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, An
     return [(i, v, f"{name}[{k}]") for k, (i, v) in enumerate(zip(parts, value, strict=True))]
 
 
-def check(who: str, domain: str, name: str, value: Any) -> Any:
+def domain_of(rule: str, name: str) -> Interval | None:
+    """What a rule's hyper-parameter may be."""
+    own = f"{rule}.{name}"
+    if own not in DOMAINS and name not in DOMAINS:
+        raise KeyError(f"DOMAINS in _hyper.py says nothing of {name!r}, which {rule} has")
+    return DOMAINS[own if own in DOMAINS else name]
+
+
+def check(who: str, domain: Interval | None, name: str, value: Any) -> Any:
     """A hyper-parameter inside its domain: a float, a bool or the schedule it is; or an error."""
-    if domain not in DOMAINS:
-        raise KeyError(f"DOMAINS in _hyper.py says nothing of {domain!r}, which {who} has")
-    scheduled = isinstance(value, Schedule) and DOMAINS[domain] is not FLAG
-    return value if scheduled else check_value(who, name, value, DOMAINS[domain])
+    scheduled = isinstance(value, Schedule) and domain is not FLAG
+    return value if scheduled else check_value(who, name, value, domain)
 
 
 def check_value(who: str, name: str, value: Any, domain: Interval | None) -> Any:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from . import _core, optimizers
 from ._domain import Interval
-from ._hyper import DOMAINS, RULES
+from ._hyper import RULES, domain_of
 from ._hyper import slots as places
 from ._optimizer import Optimizer, memory
 from ._optimizer.masks import Terms
@@ -127,7 +127,7 @@ def _apply(
     plan = _core.Plan(row.number, [store], [""], 0, 1)
     for name, value in values.items():
         for slot, v, label in places(name, value, row.hypers):
-            plan.set_value(0, slot, v, DOMAINS[name], rule, label)
+            plan.set_value(0, slot, v, domain_of(rule, name), rule, label)
     plan.ages = [t - 1]
     plan.set_options(_core.NONFINITE.index("ignore"), False, 0)
     if scalars is None:

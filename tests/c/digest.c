@@ -188,6 +188,17 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {"warmup_steps", 3, 1},
                                {"r", 1.5, 1},
                                {"weight_lr_power", 2, 0},
+                               {"nu1", 0.7, 0},
+                               {"nu2", 0.9, 0},
+                               {"final_lr", 0.05, 0},
+                               {"gamma", 0.01, 0},
+                               {"clip_exp", 0.25, 0},
+                               {"beta3_warmup", 40, 0},
+                               {"alpha_warmup", 30, 0},
+                               {"amsbound", 1, 1},
+                               {"decoupled_weight_decay", 1, 1},
+                               {"rectify", 1, 1},
+                               {"no_prox", 1, 1},
                                {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */

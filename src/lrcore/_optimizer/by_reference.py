@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
-from .._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, check_value, slots
+from .._hyper import CLIP_NORM, POSITIVE, RULES, check_value, domain_of, slots
 from .._schedule import Schedule
 from ..reference import step as reference
 from .layout import averages_of, selected
@@ -77,7 +77,7 @@ def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
     h, columns, agc = SimpleNamespace(), RULES[opt.rule].hypers, values["agc"]
     for name in opt._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
-            setattr(h, columns[slot], _number(opt, label, v, DOMAINS[name]))
+            setattr(h, columns[slot], _number(opt, label, v, domain_of(opt.rule, name)))
     return reference.Group(
         h=h,
         maximize=values["maximize"],

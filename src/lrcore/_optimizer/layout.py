@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._hyper import CLIP_NORM, DOMAINS, POSITIVE, RULES, curve, slots
+from .._hyper import CLIP_NORM, POSITIVE, RULES, curve, domain_of, slots
 from . import memory
 from .options import NONFINITE, Whole
 from .slots import AVERAGES, Slot, real, slots_of, trace_every
@@ -240,7 +240,7 @@ def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[st
     who, columns = kind.__name__, RULES[kind.rule].hypers
     for name in kind._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
-            plan.set_value(index, slot, curve(v), DOMAINS[name], who, label)
+            plan.set_value(index, slot, curve(v), domain_of(kind.rule, name), who, label)
     plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
     plan.set_clip_norm(index, curve(values["clip_norm"]), CLIP_NORM, who)
     agc = values["agc"]

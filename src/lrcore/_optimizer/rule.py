@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from numpy.typing import NDArray
 
-from .._hyper import RULES, SCALARS, STATES, check, slots
+from .._hyper import RULES, SCALARS, STATES, check, domain_of, slots
 from .._schedule import Schedule
 from .options import GROUP, check_group
 
@@ -45,7 +45,8 @@ class Rule:
                 places = slots(name, values[name], columns)
             except ValueError as error:
                 raise ValueError(f"{who}: {error}") from None
-            checked = [check(who, name, label, v) for _, v, label in places]
+            domain = domain_of(cls.rule, name)
+            checked = [check(who, domain, label, v) for _, v, label in places]
             out[name] = checked[0] if name in columns else tuple(checked)
         return out
 
