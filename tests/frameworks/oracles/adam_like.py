@@ -40,15 +40,33 @@ class Scheduled:
         self.schedule.step()
 
 
+class DecaysAfter(Torch):
+    """A peer that multiplies by ``KEEP`` after a step: ours, begun and ended half a step later."""
+
+    KEEP = 1 - 0.01 * 0.1
+
+    def start(self, params):
+        super().start([(p * self.KEEP).astype(p.dtype) for p in params])
+
+    def arrays(self):
+        return [a / self.KEEP for a in super().arrays()]
+
+
 def _named(options, **names):
     """Options under the names that a peer has for them."""
     return {names.get(k, k): v for k, v in options.items()}
 
 
-def _timm(rule, options, theirs=None, gaps=True, **names):
-    given = _named(options, **names)
-    made = Torch(lambda timm, p: getattr(timm, theirs or rule)(p, **given), "timm.optim")
+def _timm(rule, options, theirs=None, gaps=True):
+    made = Torch(lambda timm, p: getattr(timm, theirs or rule)(p, **options),
+                 f"timm.optim.{rule.lower()}")  # fmt: skip
     return Case(rule, options, made, gaps=gaps)
+
+
+def _laprop_timm(options):
+    made = Torch(lambda timm, p: timm.LaProp(p, **options), "timm.optim.laprop")
+    return Case("LaProp", options, made, gaps=True, tolerance={"float64": 1e-7},
+                why="timm keeps 1 - beta2^t in float32")  # fmt: skip
 
 
 def _other(rule, options, dtypes=("float32", "float64"), **names):
@@ -56,6 +74,12 @@ def _other(rule, options, dtypes=("float32", "float64"), **names):
     return Case(rule, options,
                 Torch(lambda other, p: getattr(other, rule)(p, **given), "pytorch_optimizer"),
                 dtypes)  # fmt: skip
+
+
+def _other_adopt(options):
+    given = _named(options, decoupled_weight_decay="weight_decouple")
+    given["clip_lambda"] = lambda t: (t - 1) ** 0.25  # its own is t**0.25: it counts one too many
+    return Case("ADOPT", options, Torch(lambda m, p: m.ADOPT(p, **given), "pytorch_optimizer"))
 
 
 def _old(module, rule, options, gaps=True, **names):
@@ -71,7 +95,7 @@ def _adabelief(options):
     made = Old(lambda m, p: m.AdaBelief(p, **package), "adabelief_pytorch")
     return [Case("AdaBelief", options, made, gaps=not options.get("rectify", True)),
             Case("AdaBelief", options,
-                 Torch(lambda m, p: m.AdaBelief(p, **timm), "timm.optim"), gaps=True)]  # fmt: skip
+                 Torch(lambda m, p: m.AdaBelief(p, **timm), "timm.optim.adabelief"), gaps=True)]  # fmt: skip
 
 
 def _adabelief_optax(o):
@@ -112,14 +136,17 @@ CASES = [
     _old("qhoptim.pyt", "QHAdam", {**QH, "weight_decay": 0.1}),
     _old("qhoptim.pyt", "QHAdam", {**QH, "weight_decay": 0.1, "decoupled_weight_decay": True},
          decoupled_weight_decay="decouple_weight_decay"),
-    _timm("LaProp", {}),
-    _timm("LaProp", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
+    _laprop_timm({}),
+    _laprop_timm({"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
+    _other("LaProp", {}),
+    Case("LaProp", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1},
+         DecaysAfter(lambda m, p: m.LaProp(p, lr=0.01, betas=(0.8, 0.9), weight_decay=0.1,
+                                           weight_decouple=True), "pytorch_optimizer")),
     _timm("ADOPT", {"clip_exp": 0.25}, "Adopt"),
     _timm("ADOPT", {"clip_exp": 0.333, "weight_decay": 0.1, "betas": (0.8, 0.99)}, "Adopt"),
     _timm("ADOPT", {"clip_exp": None, "lr": 0.01}, "Adopt"),
-    _other("ADOPT", {}),
-    _other("ADOPT", {"weight_decay": 0.1, "decoupled_weight_decay": True},
-           decoupled_weight_decay="weight_decouple"),
+    _other_adopt({}),
+    _other_adopt({"weight_decay": 0.1, "decoupled_weight_decay": True}),
     Case("ADOPT", {}, Optax(lambda o: o.adopt(1e-3), "optax.contrib"), F64),
     _other("AdEMAMix", {}),
     Case("AdEMAMix", WARM,
@@ -128,6 +155,6 @@ CASES = [
     Case("AdEMAMix", {"betas": (0.9, 0.999, 0.999), "alpha": 2.0, "weight_decay": 0.1},
          Optax(_ademamix_optax, "optax.contrib"), F64),
     _timm("Adan", {}, gaps=False),
-    _timm("Adan", {"weight_decay": 0.1, "lr": 0.01, "betas": (0.9, 0.8, 0.7)}, gaps=False),
+    _timm("Adan", {"weight_decay": 0.5, "lr": 2e-3, "betas": (0.9, 0.8, 0.7)}, gaps=False),
     _timm("Adan", {"weight_decay": 0.1, "no_prox": True, "eps": 1e-3}, gaps=False),
 ]  # fmt: skip
