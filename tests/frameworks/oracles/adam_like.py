@@ -138,10 +138,11 @@ CASES = [
          decoupled_weight_decay="decouple_weight_decay"),
     _laprop_timm({}),
     _laprop_timm({"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
-    _other("LaProp", {}),
+    Case("LaProp", {"eps": 0.0},  # which it adds inside the root
+         Torch(lambda m, p: m.LaProp(p, eps=0.0, foreach=False), "pytorch_optimizer")),
     Case("LaProp", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1},
          DecaysAfter(lambda m, p: m.LaProp(p, lr=0.01, betas=(0.8, 0.9), weight_decay=0.1,
-                                           weight_decouple=True), "pytorch_optimizer")),
+                                           weight_decouple=True, foreach=False), "pytorch_optimizer")),
     _timm("ADOPT", {"clip_exp": 0.25}, "Adopt"),
     _timm("ADOPT", {"clip_exp": 0.333, "weight_decay": 0.1, "betas": (0.8, 0.99)}, "Adopt"),
     _timm("ADOPT", {"clip_exp": None, "lr": 0.01}, "Adopt"),
@@ -155,6 +156,6 @@ CASES = [
     Case("AdEMAMix", {"betas": (0.9, 0.999, 0.999), "alpha": 2.0, "weight_decay": 0.1},
          Optax(_ademamix_optax, "optax.contrib"), F64),
     _timm("Adan", {}, gaps=False),
-    _timm("Adan", {"weight_decay": 0.5, "lr": 2e-3, "betas": (0.9, 0.8, 0.7)}, gaps=False),
+    _timm("Adan", {"weight_decay": 0.1, "betas": (0.9, 0.8, 0.7)}, gaps=False),
     _timm("Adan", {"weight_decay": 0.1, "no_prox": True, "eps": 1e-3}, gaps=False),
 ]  # fmt: skip
