@@ -138,8 +138,6 @@ CASES = [
          decoupled_weight_decay="decouple_weight_decay"),
     _laprop_timm({}),
     _laprop_timm({"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
-    Case("LaProp", {"eps": 0.0},  # which it adds inside the root
-         Torch(lambda m, p: m.LaProp(p, eps=0.0, foreach=False), "pytorch_optimizer")),
     Case("LaProp", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1},
          DecaysAfter(lambda m, p: m.LaProp(p, lr=0.01, betas=(0.8, 0.9), weight_decay=0.1,
                                            weight_decouple=True, foreach=False), "pytorch_optimizer")),
