@@ -10,6 +10,8 @@ import pytest
 import lrcore
 from lrcore import _core, functional, optimizers
 from lrcore._hyper import RULES, domain_of, slots
+from lrcore._optimizer.saved import BESIDES, PASSING
+from lrcore._optimizer.slots import FOLLOWING
 from lrcore.reference import rules as reference
 
 CLASSES = {name.lower(): getattr(optimizers, name) for name in optimizers.__all__}
@@ -61,6 +63,12 @@ def test_notes_name_states_and_hyper_parameters():
             assert name in row.states + (row.scalars if sign == "=" else ()), f"{rule}: {note}"
             known = (*row.hypers, "p") if name in row.states and sign == "=" else row.hypers
             assert (hyper in known) if sign in ":=" else not hyper, f"{rule}: {note}"
+
+
+def test_no_state_takes_the_name_of_another_slot():
+    taken = {*BESIDES, *PASSING, *FOLLOWING}
+    for rule, row in RULES.items():
+        assert not taken & set(row.states), f"{rule}: the pipeline keeps an array of that name"
 
 
 SOURCES = Path(__file__).parents[1] / "csrc"

@@ -1,12 +1,12 @@
 /* AdEMAMix. Pagliardini, Ablin & Grangier 2024, "The AdEMAMix Optimizer: Better, Faster, Older",
  * algorithm 1 and equations for the two warm-ups.
  *
- *     m = beta1 m + (1 - beta1) g,  slow = beta3 slow + (1 - beta3) g
+ *     m = beta1 m + (1 - beta1) g,  m_slow = beta3 m_slow + (1 - beta3) g
  *     v = beta2 v + (1 - beta2) g^2
- *     p = p - lr (m / (1 - beta1^t) + alpha slow) / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+ *     p = p - lr (m / (1 - beta1^t) + alpha m_slow) / (sqrt(v) / sqrt(1 - beta2^t) + eps)
  *
  * While t < alpha_warmup alpha is alpha t / alpha_warmup; while t < beta3_warmup the half-life of
- * slow is on a straight line from that of beta1 to that of beta3.
+ * m_slow is on a straight line from that of beta1 to that of beta3.
  */
 #include "kernel.h"
 
@@ -52,12 +52,12 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
 {
     const state_t *s = state;
     const struct constants c = *(const struct constants *)in;
-    real *restrict m = s->m, *restrict slow = s->slow, *restrict v = s->v;
+    real *restrict m = s->m, *restrict m_slow = s->m_slow, *restrict v = s->v;
     EACH (i, n) {
         m[i] = c.beta1 * m[i] + c.new1 * g[i];
-        slow[i] = c.beta3 * slow[i] + c.new3 * g[i];
+        m_slow[i] = c.beta3 * m_slow[i] + c.new3 * g[i];
         v[i] = c.beta2 * v[i] + c.new2 * (g[i] * g[i]);
-        real u = c.unbias * m[i] + c.alpha * slow[i];
+        real u = c.unbias * m[i] + c.alpha * m_slow[i];
         p[i] = c.keep * p[i] - (c.lr * u) / (SQRT(v[i]) * c.root + c.eps);
     }
 }

@@ -41,8 +41,8 @@ class AdEMAMix(Optimizer):
 
     Notes
     -----
-    ``m = beta1 m + (1 - beta1) g``; ``slow = beta3 slow + (1 - beta3) g``;
-    ``v = beta2 v + (1 - beta2) g^2``; ``p -= lr (m / (1 - beta1^t) + alpha slow) / (sqrt(v) /
+    ``m = beta1 m + (1 - beta1) g``; ``m_slow = beta3 m_slow + (1 - beta3) g``;
+    ``v = beta2 v + (1 - beta2) g^2``; ``p -= lr (m / (1 - beta1^t) + alpha m_slow) / (sqrt(v) /
     sqrt(1 - beta2^t) + eps)``. Below its warm-up ``alpha`` is ``alpha t / alpha_warmup``, and with
     ``a = t / beta3_warmup`` ``beta3`` is ``exp(1 / ((1 - a) / log(beta1) + a / log(beta3)))``: its
     half-life rises in a straight line. Three state arrays, one sweep. Pagliardini, Ablin & Grangier

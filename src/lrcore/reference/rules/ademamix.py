@@ -29,7 +29,7 @@ def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
     unbias = real(1.0 / (1.0 - pow(h.beta1, now)))
     root = real(1.0 / sqrt(1.0 - pow(h.beta2, now)))
     s.m[...] = real(h.beta1) * s.m + real(1.0 - h.beta1) * g
-    s.slow[...] = real(beta3) * s.slow + real(1.0 - beta3) * g
+    s.m_slow[...] = real(beta3) * s.m_slow + real(1.0 - beta3) * g
     s.v[...] = real(h.beta2) * s.v + real(1.0 - h.beta2) * (g * g)
-    u = unbias * s.m + real(alpha) * s.slow
+    u = unbias * s.m + real(alpha) * s.m_slow
     p[...] = p - (real(h.lr) * u) / (np.sqrt(s.v) * root + real(h.eps))
