@@ -43,7 +43,7 @@ def test_polyak_without_a_loss_is_refused_and_changes_nothing(loss, error, words
 def test_the_function_wants_a_loss_too():
     p = draw(0)
     state = functional.init("polyaksgd", p)
-    with pytest.raises(ValueError, match="^polyaksgd: loss must be given"):
+    with pytest.raises(ValueError, match=r"^polyaksgd: loss must be given"):
         functional.polyaksgd(p, draw(1), state, t=1)
     functional.polyaksgd(p, draw(1), state, t=1, loss=2.0)
     assert_allclose(p, draw(0) - 2 / (0.5 * (draw(1) ** 2).sum()) * draw(1))

@@ -18,6 +18,14 @@ RATES = {
     "AdamW": (0.1, 0.05, {}),
     "Lion": (0.02, 0.005, {}),
     "LAMB": (0.02, 0.01, {}),
+    "LARS": (1.0, 4.0, {}),
+    "NovoGrad": (0.01, 0.003, {}),
+    "StableAdamW": (0.1, 0.1, {}),
+    "ScheduleFreeSGD": (0.5, 0.005, {"warmup_steps": 50}),
+    "ScheduleFreeAdamW": (0.1, 0.1, {}),
+    "PolyakSGD": (1.0, 1.0, {}),
+    "HypergradientSGD": (0.1, 1e-3, {"hyper_lr": 1e-9}),
+    "HypergradientAdam": (0.1, 0.1, {}),
     "DAdaptSGD": (0.5, 0.5, {}),
     "DAdaptAdam": (1.0, 1.0, {}),
     "Prodigy": (1.0, 1.0, {}),
@@ -49,8 +57,7 @@ def descend(rule, rate, options, function, start):
     for _ in range(STEPS):
         loss, slope = function(x)
         opt.step(slope, loss=loss)
-    if hasattr(opt, "eval"):
-        opt.eval()
+    opt.eval()
     return function(x)[0]
 
 

@@ -219,7 +219,9 @@ def test_what_the_average_is_made_with_must_be_between_zero_and_one(rule):
     values = {"momentum": 0.0} if sgd else {"betas": (0.0, 0.9)}
     with pytest.raises(ValueError, match=rf"{rule.__name__}: {name} must be in \(0, 1\), got 0.0"):
         rule(draw(1), **values)
-    with pytest.raises(ValueError, match=r"warmup_steps must be an integer in \[0, 2\*\*53\], got -1"):
+    with pytest.raises(
+        ValueError, match=r"warmup_steps must be an integer in \[0, 2\*\*53\], got -1"
+    ):
         rule(draw(1), warmup_steps=-1)
     with pytest.raises(ValueError, match=r'state_dtype "?\'?bfloat16"?\'? cannot hold the state'):
         rule(draw(1), state_dtype="bfloat16")
