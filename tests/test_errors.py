@@ -61,6 +61,13 @@ OPTIONS = [
     (lrcore.AdamW, {"nonfinite": np.ones(2)}, ValueError, "AdamW: nonfinite must be one of"),
     (lrcore.SGD, {"nesterov": True}, ValueError, "SGD: nesterov must go with momentum > 0 and dampening 0"),
     (lrcore.RMSprop, {"alpha": 1.5}, ValueError, "RMSprop: alpha must be in [0, 1), got 1.5"),
+    (lrcore.Rprop, {"etas": (1.0, 1.2)}, ValueError, "Rprop: etas[0] must be in (0, 1), got 1.0"),
+    (lrcore.Rprop, {"etas": (0.5, 1.0)}, ValueError, "Rprop: etas[1] must be in (1, inf), got 1.0"),
+    (lrcore.Rprop, {"step_sizes": (2.0, 1.0)}, ValueError, "Rprop: step_sizes[0] must be at most step_sizes[1], 1.0, got 2.0"),
+    (lrcore.Signum, {"momentum": 1.0}, ValueError, "Signum: momentum must be in [0, 1), got 1.0"),
+    (lrcore.MADGRAD, {"momentum": 1.0}, ValueError, "MADGRAD: momentum must be in [0, 1), got 1.0"),
+    (lrcore.FTRL, {"lr_power": 0.5}, ValueError, "FTRL: lr_power must be in (-inf, 0], got 0.5"),
+    (lrcore.Adadelta, {"rho": 1.5}, ValueError, "Adadelta: rho must be in [0, 1], got 1.5"),
 ]  # fmt: skip
 
 GOOD = {"w": f32(2, 3), "layers": [f32(4), f32()]}
