@@ -98,9 +98,10 @@ def test_one_group_may_hold_parameters_of_both_precisions(name):
 
 
 @RULES
-def test_at_a_rate_of_zero_nothing_moves(name):
-    params = draw(0)
-    opt = getattr(lrcore, name)(params, lr=lrcore.schedules.Linear(1.0, steps=9, warmup=3))
+@BACKENDS
+def test_at_a_rate_of_zero_nothing_moves(name, backend):
+    params, ramp = draw(0), lrcore.schedules.Linear(1.0, steps=9, warmup=3)
+    opt = getattr(lrcore, name)(params, lr=ramp, backend=backend)
     opt.step(slopes(params, 0))
     assert_equal(params, draw(0))
     for t in range(1, 6):
@@ -110,9 +111,10 @@ def test_at_a_rate_of_zero_nothing_moves(name):
 
 
 @RULES
-def test_gradients_of_zero_change_nothing(name):
+@BACKENDS
+def test_gradients_of_zero_change_nothing(name, backend):
     params = draw(0)
-    opt = getattr(lrcore, name)(params)
+    opt = getattr(lrcore, name)(params, backend=backend)
     for _ in range(3):
         opt.step([np.zeros_like(p) for p in params])
     assert_equal(params, draw(0))

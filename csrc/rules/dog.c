@@ -1,5 +1,5 @@
 /* DoG. Ivgi, Hinder & Carmon 2023, "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size
- * Schedule", equation 1 with the initial step of section 4.
+ * Schedule", with the initial step of the authors' package.
  *
  *     distance = max(distance, |p - x0|)      at first reps_rel (1 + |p|), with init_eta 0
  *     squares += |g|^2                        at first eps

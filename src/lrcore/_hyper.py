@@ -37,7 +37,7 @@ UNIT = Interval(0, 1, closed_high=False)
 COUNT = Interval(0, 2**53, integer=True)
 LENGTH = Interval(1, 2**53, integer=True)
 FLAG = None
-WARMUP = Interval(0, INF, closed_low=False, closed_high=False, optional=True)
+POSITIVE_OR_NONE = Interval(0, INF, closed_low=False, closed_high=False, optional=True)
 
 #: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
 #: Where a rule means something else by a name, "rule.name".
@@ -54,8 +54,8 @@ DOMAINS: dict[str, Interval | None] = {
     "d_coef": POSITIVE,
     "growth_rate": Interval(1, INF),
     "reps_rel": POSITIVE,
-    "init_eta": Interval(0, INF, closed_low=False, closed_high=False, optional=True),
-    "init_estim_sq_dist": Interval(0, INF, closed_low=False, closed_high=False, optional=True),
+    "init_eta": POSITIVE_OR_NONE,
+    "init_estim_sq_dist": POSITIVE_OR_NONE,
     "lr_decay": NONNEGATIVE,
     "initial_accumulator_value": NONNEGATIVE,
     "amsgrad": FLAG,
@@ -78,8 +78,8 @@ DOMAINS: dict[str, Interval | None] = {
     "r": NONNEGATIVE,
     "weight_lr_power": NONNEGATIVE,
     "ademamix.alpha": NONNEGATIVE,
-    "beta3_warmup": WARMUP,
-    "alpha_warmup": WARMUP,
+    "beta3_warmup": POSITIVE_OR_NONE,
+    "alpha_warmup": POSITIVE_OR_NONE,
     "final_lr": NONNEGATIVE,
     "gamma": Interval(0, 1, closed_low=False, closed_high=False),
     "nus": Interval(0, 1),
@@ -88,6 +88,9 @@ DOMAINS: dict[str, Interval | None] = {
     "decoupled_weight_decay": FLAG,
     "rectify": FLAG,
     "no_prox": FLAG,
+    "dadaptadam.eps": POSITIVE,
+    "prodigy.eps": POSITIVE,
+    "dadaptsgd.momentum": UNIT,
     "asgd.alpha": NONNEGATIVE,
     "signum.momentum": UNIT,
     "madgrad.momentum": UNIT,

@@ -39,7 +39,7 @@ class DoG(Optimizer):
     ``distance = max(distance, |p - x0|)``, at first ``reps_rel (1 + |x0|)``; ``squares += |g|^2``,
     at first plus ``eps``; ``p -= lr distance / sqrt(squares) g``, with 2-norms over the group. One
     state array, two sweeps, one estimate a group. Ivgi, Hinder & Carmon 2023, "DoG is SGD's Best
-    Friend: A Parameter-Free Dynamic Step Size Schedule", equation 1. The authors advise to use an
+    Friend: A Parameter-Free Dynamic Step Size Schedule". The authors advise to use an
     average of the parameters: ``ema=`` or ``swa=``, which take the place of their
     ``PolynomialDecayAverager``. Deviation: `init_eta` is multiplied by `lr`, as every later rate.
     Deviation: parameters without a gradient do not count in ``|x0|`` and ``|p - x0|``; in the

@@ -30,9 +30,9 @@ class LDoG(DoG):
     -----
     As :class:`DoG`: ``p -= lr distance / sqrt(squares) g``, but with 2-norms over the parameter
     array alone. One state array, two sweeps, one estimate an array. Ivgi, Hinder & Carmon 2023,
-    "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule", section 4.1. Use an
-    average of the parameters, as for DoG. Deviation: `init_eta` is multiplied by `lr`, as every
-    later rate.
+    "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule", its layer-wise form.
+    Use an average of the parameters, as for DoG. Deviation: `init_eta` is multiplied by `lr`, as
+    every later rate.
 
     Examples
     --------

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._hyper import POSITIVE, Number, check_value
+from .._hyper import Number
 from .._optimizer import Optimizer
-from .._schedule import Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -107,8 +105,3 @@ class Prodigy(Optimizer):
             },
             **options,
         )
-
-    @classmethod
-    def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
-        if not isinstance(values["eps"], Schedule):
-            check_value(who, "eps", values["eps"], POSITIVE)
