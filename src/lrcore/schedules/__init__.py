@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from .._schedule import Schedule
 from ._algebra import Clip, Maximum, Minimum, Product, Scale, Sum, maximum, minimum
+from ._anneal import CosineAnneal, ExponentialAnneal, LinearAnneal, TanhAnneal, Wave
 from ._curves import REX, Cosine, Hyperbolic, Linear, Polynomial, TanhDecay
 from ._custom import Lambda, from_epochs
 from ._decays import Exponential, InverseSqrt, InverseTime, NaturalExponential, Noam, Power
@@ -54,10 +55,12 @@ __all__ = [
     "Clip",
     "Constant",
     "Cosine",
+    "CosineAnneal",
     "CosineRestarts",
     "Cyclic",
     "Every",
     "Exponential",
+    "ExponentialAnneal",
     "Hyperbolic",
     "InverseSqrt",
     "InverseTime",
@@ -65,6 +68,7 @@ __all__ = [
     "Knee",
     "Lambda",
     "Linear",
+    "LinearAnneal",
     "Maximum",
     "Minimum",
     "MultiStep",
@@ -84,7 +88,9 @@ __all__ = [
     "Shift",
     "Step",
     "Sum",
+    "TanhAnneal",
     "TanhDecay",
+    "Wave",
     "from_epochs",
     "join",
     "maximum",
