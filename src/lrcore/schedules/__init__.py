@@ -37,6 +37,8 @@ Scale(schedule=Cosine(lr=1.0, steps=10, warmup=2), factor=0.1)
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from .._schedule import Schedule
 from ._algebra import Clip, Maximum, Minimum, Product, Scale, Sum, maximum, minimum
 from ._anneal import CosineAnneal, ExponentialAnneal, LinearAnneal, TanhAnneal, Wave
@@ -96,3 +98,10 @@ __all__ = [
     "maximum",
     "minimum",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the peers' schedules when they are asked for."""
+    if name == "compat":
+        return import_module(f"{__name__}.compat")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
