@@ -307,7 +307,9 @@ def _one_cycle(
     ends = [(pct_start * steps - 1, middle)]
     if three_phase:
         ends.append((2 * pct_start * steps - 2, third))
-    return phases(piece, start, [*ends, (steps - 1.0, last)])
+    ends.append((steps - 1.0, last))
+    final = next(i for i, (time, _) in enumerate(ends) if time >= steps - 1)
+    return phases(piece, start, ends[: final + 1])
 
 
 def SWALR(
