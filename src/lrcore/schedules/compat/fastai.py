@@ -204,9 +204,7 @@ def combine_scheds(pcts: Iterable[float], scheds: Iterable[Schedule], steps: int
     starts: list[int] = []
     for i, sched in enumerate(scheds):
         if not isinstance(sched, (Constant, *ANNEALS)):
-            raise TypeError(
-                f"{who}: scheds[{i}] must be one of the Sched functions', got {sched!r}"
-            )
+            raise TypeError(f"{who}: scheds[{i}] must be from a Sched function, got {sched!r}")
         begin, length = math.fsum(shares[:i]) * steps, shares[i] * steps
         first = math.ceil(begin - ROUNDING)
         if i + 1 == len(scheds) or first < math.ceil(begin + length - ROUNDING):
