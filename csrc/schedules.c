@@ -392,6 +392,55 @@ static double plateau(const lrc_schedule *s, int64_t t)
 
 static double lambda(const lrc_schedule *s, int64_t t) { return s->call(t, s->user); }
 
+/* How much of an anneal has passed: 0 until the real time begin, 1 from begin + length on. */
+static double elapsed(const lrc_schedule *s, int64_t t, double length, double begin)
+{
+    double x = (since(s, t) - begin) / length;
+    return x > 0.0 ? (x < 1.0 ? x : 1.0) : 0.0;
+}
+
+/* end + (start - end) (1 - x^k)^power */
+static double linear_anneal(const lrc_schedule *s, int64_t t)
+{
+    double start = s->arg[0], end = s->arg[1], p = s->arg[4], k_decay = s->arg[5];
+    double x = elapsed(s, t, s->arg[2], s->arg[3]);
+    return mix(start, end, lrc_pow(1.0 - lrc_pow(x, k_decay), p));
+}
+
+/* end + (start - end) ((1 + cos(pi x^k)) / 2)^power */
+static double cosine_anneal(const lrc_schedule *s, int64_t t)
+{
+    double start = s->arg[0], end = s->arg[1], p = s->arg[4], k_decay = s->arg[5];
+    double x = elapsed(s, t, s->arg[2], s->arg[3]);
+    double c = lrc_cospi(0.5 * lrc_pow(x, k_decay));
+    return mix(start, end, lrc_pow(c * c, p));
+}
+
+/* start (end / start)^x */
+static double exponential_anneal(const lrc_schedule *s, int64_t t)
+{
+    double start = s->arg[0], end = s->arg[1];
+    return start * lrc_pow(end / start, elapsed(s, t, s->arg[2], s->arg[3]));
+}
+
+/* end + (start - end) (1 - tanh(y)) / 2 with y = lb (1 - x) + ub x; (1 - tanh(y)) / 2 is
+ * 1 / (1 + e^(2 y)), which does not cancel. */
+static double tanh_anneal(const lrc_schedule *s, int64_t t)
+{
+    double start = s->arg[0], end = s->arg[1], lb = s->arg[4], ub = s->arg[5];
+    double x = elapsed(s, t, s->arg[2], s->arg[3]);
+    double y = mix(ub, lb, x);
+    return mix(start, end, 1.0 / (1.0 + lrc_exp(2.0 * y)));
+}
+
+/* low + (high - low) (1 + cos(2 pi x)) / 2 with x = (n - begin) / period */
+static double wave(const lrc_schedule *s, int64_t t)
+{
+    double high = s->arg[0], low = s->arg[1], period = s->arg[2], begin = s->arg[3];
+    double c = lrc_cospi((since(s, t) - begin) / period);
+    return mix(high, low, c * c);
+}
+
 typedef double schedule_function(const lrc_schedule *s, int64_t t);
 
 static schedule_function *const functions[LRC_SCHEDULES] = {

@@ -69,6 +69,12 @@ def points(r):
     return at, [rate(r) for _ in at]
 
 
+def piece(r, value=rate):
+    """Start, end, length and begin of an anneal; high, low, period and begin of a wave."""
+    span = r.choice([1.0, 250.0, 10 ** r.uniform(-1, 4)])
+    return value(r), value(r), span, r.choice([0.0, 10.0, r.uniform(-99, 999)])
+
+
 def joined(r):
     at = positions(r)
     return s.join([some(r, 2) for _ in range(len(at) + 1)], at, **warm(r))
@@ -186,6 +192,13 @@ CASES = {
     "piecewise_constant": piecewise,
     "piecewise_linear": lambda r: s.PiecewiseLinear(*points(r), **warm(r)),
     "piecewise_cosine": lambda r: s.PiecewiseCosine(*points(r), **warm(r)),
+    "linear_anneal": lambda r: s.LinearAnneal(*piece(r), exponent(r), exponent(r), **warm(r)),
+    "cosine_anneal": lambda r: s.CosineAnneal(*piece(r), exponent(r), exponent(r), **warm(r)),
+    "exponential_anneal": lambda r: s.ExponentialAnneal(*piece(r, positive), **warm(r)),
+    "tanh_anneal": lambda r: s.TanhAnneal(
+        *piece(r), lb=r.uniform(-9, 1), ub=r.uniform(-1, 9), **warm(r)
+    ),
+    "wave": lambda r: s.Wave(*piece(r), **warm(r)),
     "lambda": lambda r: s.Lambda(sawtooth, **warm(r)),
 }
 PLAIN = list(CASES)
@@ -204,7 +217,7 @@ CASES |= {
 }
 KINDS = sorted(CASES)
 
-POSITIONS = ("steps", "warmup", "knee", "timescale", "period", "by", "warmup_steps")
+POSITIONS = ("steps", "warmup", "knee", "timescale", "period", "by", "warmup_steps", "begin")
 
 
 def updates(r, schedule, n):

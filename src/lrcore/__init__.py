@@ -43,7 +43,7 @@ _LATER = {
     "Stats": "_optimizer.stats",
     "StepStats": "_optimizer.stats",
 }
-_MODULES = ("averages", "functional", "options", "reference")
+_MODULES = ("averages", "functional", "options", "plot", "reference")
 
 if TYPE_CHECKING:
     from ._optimizer.stats import Stats, StepStats
@@ -73,6 +73,7 @@ __all__ = [
     "matrices_only",
     "optimizers",
     "options",
+    "plot",
     "reference",
     "schedules",
     "set_isa",

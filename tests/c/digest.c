@@ -254,6 +254,9 @@ static const named arguments[] = {{"lr", 0.1, 0},
                                   {"high", 0.09, 0},
                                   {"by", 333, 0},
                                   {"updates", 7, 0},
+                                  {"start", 0.2, 0},
+                                  {"length", 2500.5, 0},
+                                  {"begin", 12.25, 0},
                                   {"min_lr", 0.002, 0},
                                   {NULL, 0.5, 0}};
 

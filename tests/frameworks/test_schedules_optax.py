@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from support import missing
 
-from lrcore import _core
 from lrcore.schedules import (
     Constant,
     Cosine,
@@ -100,10 +99,6 @@ PAIRS = {
         )
     ],
 }
-
-
-def test_every_schedule_is_compared():
-    assert set(PAIRS) == set(_core.schedules())
 
 
 @pytest.mark.frameworks

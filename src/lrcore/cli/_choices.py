@@ -94,7 +94,7 @@ def schedule_classes() -> dict[str, type[lrcore.Schedule]]:
 
 def find_optimizer(name: str) -> type[lrcore.Optimizer]:
     """Return the class called `name`, in any case."""
-    return _find(optimizer_classes(), name, "optimizer")
+    return find(optimizer_classes(), name, "optimizer")
 
 
 def make_optimizer(
@@ -113,7 +113,7 @@ def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
 
 def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:
     """Return the schedule called `name` over `steps` updates, the first `warmup` rising."""
-    kind = _find(schedule_classes(), name, "schedule")
+    kind = find(schedule_classes(), name, "schedule")
     span = Span(lr, steps, warmup)
     chosen = {key: SHAPES[key](span) for key in _required(kind)}
     return cast("Callable[..., lrcore.Schedule]", kind)(**chosen, warmup=warmup)
@@ -128,7 +128,8 @@ def _required(kind: type) -> set[str]:
     }
 
 
-def _find(known: dict[str, Chosen], name: str, what: str) -> Chosen:
+def find(known: dict[str, Chosen], name: str, what: str) -> Chosen:
+    """Return what is called `name`, in any case, with dashes or not; or say what is near."""
     plain = {_plain(key): value for key, value in known.items()}
     if _plain(name) in plain:
         return plain[_plain(name)]

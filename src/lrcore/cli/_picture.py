@@ -1,10 +1,13 @@
-"""The picture of a run: loss above, learning rate below, over the same updates."""
+"""Pictures: of a run, with loss above and learning rate below, and where they may go."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lrcore.cli._say import Refusal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +39,20 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "#555555",
     "axes.formatter.use_mathtext": True,
 }
+
+
+def check_output(output: str) -> None:
+    """Refuse a picture that could not be written, before any work is done."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    path = Path(output)
+    if path.suffix[1:].lower() not in known:
+        raise Refusal(f"-o {output}: no picture can be written as that; end the name in .png")
+    if not path.absolute().parent.is_dir():
+        raise Refusal(f"-o {output}: there is no directory {path.parent}")
+    if path.is_dir():
+        raise Refusal(f"-o {output}: is a directory")
 
 
 def draw(job: Job, run: Run, path: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrcore.cli import _choices, _report
 from lrcore.cli._job import Job
+from lrcore.cli._picture import check_output
 from lrcore.cli._say import Refusal, need
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def add_optimizer_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then report."""
     need("rich", "train")
-    _check_output(args.output)
+    if args.output is not None:
+        need("matplotlib", "train")
+        check_output(args.output)
     try:
         return _train(args)
     except MemoryError:
@@ -257,23 +260,6 @@ def _complain_if_diverged(job: Job, run: Run) -> int:
         )
         return 1
     return 0
-
-
-def _check_output(output: str | None) -> None:
-    """Refuse a picture that could not be written, before any work is done."""
-    if output is None:
-        return
-    need("matplotlib", "train")
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    path = Path(output)
-    if path.suffix[1:].lower() not in known:
-        raise Refusal(f"-o {output}: no picture can be written as that; end the name in .png")
-    if not path.absolute().parent.is_dir():
-        raise Refusal(f"-o {output}: there is no directory {path.parent}")
-    if path.is_dir():
-        raise Refusal(f"-o {output}: is a directory")
 
 
 def _check_memory(task: Task) -> None:

@@ -441,6 +441,48 @@ def lambda_(s: Curve, t: int) -> float:
     return s.call(t)
 
 
+def _elapsed(s: Curve, t: int, length: float, begin: float) -> float:
+    """How much of an anneal has passed: 0 until `begin`, 1 from `begin` + `length` on."""
+    x = (_since(s, t) - begin) / length
+    return min(x, 1.0) if x > 0.0 else 0.0
+
+
+def linear_anneal(s: Curve, t: int) -> float:
+    """`end` + (start - end) (1 - x^k)^power."""
+    start, end, length, begin, p, k_decay = s.args
+    return _mix(start, end, pow(1.0 - pow(_elapsed(s, t, length, begin), k_decay), p))
+
+
+def cosine_anneal(s: Curve, t: int) -> float:
+    """`end` + (start - end) ((1 + cos(pi x^k)) / 2)^power."""
+    start, end, length, begin, p, k_decay = s.args
+    c = cospi(0.5 * pow(_elapsed(s, t, length, begin), k_decay))
+    return _mix(start, end, pow(c * c, p))
+
+
+def exponential_anneal(s: Curve, t: int) -> float:
+    """`start` (end / start)^x."""
+    start, end, length, begin = s.args
+    return start * pow(end / start, _elapsed(s, t, length, begin))
+
+
+def tanh_anneal(s: Curve, t: int) -> float:
+    """`end` + (start - end) (1 - tanh(y)) / 2 with y = lb (1 - x) + ub x.
+
+    (1 - tanh(y)) / 2 = 1 / (1 + e^(2 y)), which does not cancel.
+    """
+    start, end, length, begin, lb, ub = s.args
+    y = _mix(ub, lb, _elapsed(s, t, length, begin))
+    return _mix(start, end, 1.0 / (1.0 + exp(2.0 * y)))
+
+
+def wave(s: Curve, t: int) -> float:
+    """`low` + (high - low) (1 + cos(2 pi x)) / 2 with x = (n - begin) / period."""
+    high, low, period, begin = s.args
+    c = cospi((_since(s, t) - begin) / period)
+    return _mix(high, low, c * c)
+
+
 SCHEDULES: dict[str, Callable[[Curve, int], float]] = {
     function.__name__.rstrip("_"): function
     for function in (
@@ -480,5 +522,10 @@ SCHEDULES: dict[str, Callable[[Curve, int], float]] = {
         join,
         plateau,
         lambda_,
+        linear_anneal,
+        cosine_anneal,
+        exponential_anneal,
+        tanh_anneal,
+        wave,
     )
 }

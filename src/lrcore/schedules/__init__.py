@@ -37,8 +37,11 @@ Scale(schedule=Cosine(lr=1.0, steps=10, warmup=2), factor=0.1)
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from .._schedule import Schedule
 from ._algebra import Clip, Maximum, Minimum, Product, Scale, Sum, maximum, minimum
+from ._anneal import CosineAnneal, ExponentialAnneal, LinearAnneal, TanhAnneal, Wave
 from ._curves import REX, Cosine, Hyperbolic, Linear, Polynomial, TanhDecay
 from ._custom import Lambda, from_epochs
 from ._decays import Exponential, InverseSqrt, InverseTime, NaturalExponential, Noam, Power
@@ -54,10 +57,12 @@ __all__ = [
     "Clip",
     "Constant",
     "Cosine",
+    "CosineAnneal",
     "CosineRestarts",
     "Cyclic",
     "Every",
     "Exponential",
+    "ExponentialAnneal",
     "Hyperbolic",
     "InverseSqrt",
     "InverseTime",
@@ -65,6 +70,7 @@ __all__ = [
     "Knee",
     "Lambda",
     "Linear",
+    "LinearAnneal",
     "Maximum",
     "Minimum",
     "MultiStep",
@@ -84,9 +90,18 @@ __all__ = [
     "Shift",
     "Step",
     "Sum",
+    "TanhAnneal",
     "TanhDecay",
+    "Wave",
     "from_epochs",
     "join",
     "maximum",
     "minimum",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the peers' schedules when they are asked for."""
+    if name == "compat":
+        return import_module(f"{__name__}.compat")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
