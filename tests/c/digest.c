@@ -441,7 +441,7 @@ static uint64_t run_rule(const job *run)
             put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
         for (int j = 0; j < LRC_MAX_STATES; j++) {
             x[i].state[j] = b.there[j] ? new_array(dtype, n, b.state[j]) : NULL;
-            if (b.follows[j])
+            if (b.there[j] && b.follows[j])
                 memcpy(x[i].state[j], x[i].p, (size_t)n * size_of(dtype));
         }
         memcpy(x[i].scalar, b.scalar, sizeof b.scalar);
@@ -636,7 +636,7 @@ static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t 
             x.state[k] = allocate((size_t)n * size_of(j->state_dtype));
         if (j->state_dtype == LRC_Q8)
             x.scale[k] = allocate((size_t)n / LRC_Q8_BLOCK + 1);
-        if (b->follows[k] && j->state_dtype == dtype)
+        if (b->there[k] && b->follows[k] && j->state_dtype == dtype)
             memcpy(x.state[k], x.p, (size_t)n * size_of(dtype));
     }
     memcpy(x.scalar, b->scalar, sizeof b->scalar);
