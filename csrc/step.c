@@ -1,6 +1,7 @@
 /* The block pipeline. A chunk is walked in blocks that fit the first cache; each stage is a plain
  * loop over the block, and one that is off costs nothing. The order of the stages is part of the
  * promise of bits. Knows no rule. */
+#include "gradient.h"
 #include "reduce.h"
 #include "roofline.h"
 #include "stages.h"
@@ -24,7 +25,7 @@ enum { ROW = LRC_BLOCK + 64 / sizeof(real) };
 
 typedef struct {
     _Alignas(64) real g[ROW];
-    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW];
+    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW], row[ROW];
 } workbench;
 
 /* A block as reals: in place, or on the workbench. */
@@ -32,7 +33,7 @@ typedef struct {
     int64_t at;
     size_t n;
     const real *g;
-    real *p, *state[LRC_MAX_STATES];
+    real *p, *state[LRC_MAX_STATES + 1]; /* the last: OF_ROW */
 } block;
 
 /* What is the same for all blocks of a chunk: which arrays are reals, and can be worked on where they
@@ -40,10 +41,11 @@ typedef struct {
 typedef struct {
     const lrc_tensor *x;
     const lrc_constants *c;
-    const real *g; /* NULL: it must be loaded */
-    real *p;       /* NULL: it must be decoded, and stored */
-    real *state[LRC_MAX_STATES];
-    int states;  /* of the rule's row */
+    const real *g;    /* NULL: it must be loaded */
+    const real *rows; /* what OF_ROW is spread from; NULL: the rule has none */
+    real *p;          /* NULL: it must be decoded, and stored */
+    real *state[LRC_MAX_STATES]; /* one a row: NULL */
+    int states;                  /* of the rule's row */
     int decoded; /* those that must be */
     int treated; /* whether the rule sees another gradient than was given */
     int averages, stored;
@@ -53,80 +55,6 @@ typedef struct {
 static size_t block_size(int64_t at, int64_t end)
 {
     return end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
-}
-
-/* ------------------------------------------------------------ stage 1: load the gradient */
-
-static int g_dtype(const lrc_tensor *x) { return x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype; }
-
-static void zero_run(size_t width, int64_t n, char *g, int64_t stride)
-{
-    const uint64_t nothing = 0;
-    if (width == 4)
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 4);
-    else if (width == 8)
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 8);
-    else
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 2);
-}
-
-/* Elements at .. at + n - 1, in C order, of a gradient of any shape and strides: read into out, or
- * set to zero where out is NULL. */
-static void strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
-{
-    int last = x->g_ndim - 1, dtype = g_dtype(x);
-    int64_t index[LRC_MAX_DIMS], rest = at;
-    for (int d = last; d >= 0; d--) {
-        index[d] = rest % x->g_shape[d];
-        rest /= x->g_shape[d];
-    }
-    while (n > 0) {
-        char *g = (char *)(uintptr_t)x->g;
-        for (int d = 0; d <= last; d++)
-            g += index[d] * x->g_stride[d];
-        int64_t run = x->g_shape[last] - index[last];
-        run = run < n ? run : n;
-        if (out) {
-            NAME(gather)(dtype, (size_t)run, g, x->g_stride[last], out);
-            out += run;
-        } else
-            zero_run((size_t)NAME(width)[dtype], run, g, x->g_stride[last]);
-        n -= run;
-        index[last] = 0;
-        for (int d = last - 1; d >= 0 && ++index[d] == x->g_shape[d]; d--)
-            index[d] = 0;
-    }
-}
-
-/* The gradient where it is real and in order already, and can be used where it stands. */
-static const real *in_place(const lrc_tensor *x)
-{
-    return x->g_ndim == 0 && g_dtype(x) == REAL_DTYPE ? x->g : NULL;
-}
-
-static const real *load(const lrc_tensor *x, int64_t at, size_t n, real *buf)
-{
-    if (x->g_ndim) {
-        strided(x, at, (int64_t)n, buf);
-        return buf;
-    }
-    const real *here = in_place(x);
-    if (here)
-        return here + at;
-    const lrc_array g = {(void *)(uintptr_t)x->g, NULL, g_dtype(x), 0};
-    return NAME(decode)(&g, at, n, buf);
-}
-
-static void zero_block(const lrc_tensor *x, int64_t at, size_t n)
-{
-    int64_t width = NAME(width)[g_dtype(x)];
-    if (x->g_ndim)
-        strided(x, at, (int64_t)n, NULL);
-    else
-        memset((char *)(uintptr_t)x->g + at * width, 0, n * (size_t)width);
 }
 
 /* --------------------------------------------------------- stages 2 to 4: up to the rule */
@@ -151,30 +79,89 @@ static lrc_array state(const passage *a, int j)
     return (lrc_array){x->state[j], x->scale[j], x->state_dtype, a->c->positive >> j & 1};
 }
 
+static int is_real(int dtype) { return dtype == LRC_REAL || dtype == REAL_DTYPE; }
+
+/* A block of an array as reals: in place, or in buf. Of named rows always in buf. */
+static real *fetch(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, real *buf)
+{
+    float raw[LRC_BLOCK]; /* or less than a float each */
+    if (!x->rows)
+        return NAME(decode)(a, at, n, buf);
+    if (is_real(a->dtype)) {
+        NAME(collect)(x, at, n, sizeof(real), a->data, buf);
+        return buf;
+    }
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    NAME(collect)(x, at, n, NAME(width)[a->dtype], a->data, raw);
+    return NAME(decode)(&b, 0, n, buf);
+}
+
+/* The inverse, rounded as encode() does. */
+static void keep(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, const real *from,
+                 const uint32_t *random, int odd)
+{
+    float raw[LRC_BLOCK];
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    if (!x->rows)
+        NAME(encode)(a, at, n, from, random, odd);
+    else if (is_real(a->dtype))
+        NAME(scatter)(x, at, n, sizeof(real), from, a->data);
+    else {
+        NAME(encode)(&b, 0, n, from, random, odd);
+        NAME(scatter)(x, at, n, NAME(width)[a->dtype], raw, a->data);
+    }
+}
+
+static void fetch_split(const lrc_tensor *x, int64_t at, size_t n, real *buf)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        return;
+    }
+    NAME(collect)(x, at, n, sizeof *upper, x->p, upper);
+    NAME(collect)(x, at, n, sizeof *lower, x->master, lower);
+    NAME(join)(n, upper, lower, buf);
+}
+
+static void keep_split(const lrc_tensor *x, int64_t at, size_t n, const real *from)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(split)(n, from, (uint16_t *)x->p + at, (uint16_t *)x->master + at);
+        return;
+    }
+    NAME(split)(n, from, upper, lower);
+    NAME(scatter)(x, at, n, sizeof *upper, upper, x->p);
+    NAME(scatter)(x, at, n, sizeof *lower, lower, x->master);
+}
+
 /* The parameter's value, of which a master knows more than p. */
 static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
 {
     if (x->master_kind == LRC_SPLIT) {
-        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        fetch_split(x, at, n, buf);
         return buf;
     }
     int master = x->master_kind == LRC_MASTER;
     const lrc_array p = {master ? x->master : x->p, NULL, master ? LRC_F32 : x->dtype, 0};
-    return NAME(decode)(&p, at, n, buf);
+    return fetch(x, &p, at, n, buf);
 }
 
 static inline void enter(const lrc_tensor *x, const lrc_constants *c, passage *a)
 {
-    int real_state = x->state_dtype == LRC_REAL || x->state_dtype == REAL_DTYPE;
+    int here = is_real(x->state_dtype) && !x->rows;
     a->x = x;
     a->c = c;
-    a->g = in_place(x);
-    a->p = x->dtype == REAL_DTYPE ? x->p : NULL;
+    a->g = NAME(in_place)(x);
+    a->rows = c->row_factors;
+    a->p = x->dtype == REAL_DTYPE && !x->rows ? x->p : NULL;
     a->states = c->states;
     a->decoded = 0;
     for (int j = 0; j < a->states; j++) {
-        a->state[j] = real_state ? x->state[j] : NULL;
-        a->decoded |= (x->state[j] && !real_state) << j;
+        int of_rows = c->of_rows >> j & 1;
+        a->state[j] = here && !of_rows ? x->state[j] : NULL;
+        a->decoded |= (x->state[j] && !here && !of_rows) << j;
     }
     a->averages = c->average[LRC_SLOW] != 0 || c->average[LRC_EMA] != 0 || c->average[LRC_SWA] != 0;
     a->stored = a->decoded || !a->p;
@@ -186,7 +173,7 @@ static void open_states(const passage *a, workbench *w, block *b)
     for (int j = 0; j < a->states; j++)
         if (a->decoded >> j & 1) {
             const lrc_array s = state(a, j);
-            b->state[j] = NAME(decode)(&s, b->at, b->n, w->state[j]);
+            b->state[j] = fetch(a->x, &s, b->at, b->n, w->state[j]);
         }
 }
 
@@ -195,12 +182,14 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
     size_t n = block_size(at, end);
     b->at = at;
     b->n = n;
-    b->g = a->g ? a->g + at : load(a->x, at, n, w->g);
+    b->g = a->g ? a->g + at : NAME(load)(a->x, at, n, w->g);
     b->p = a->p ? a->p + at : open_p(a->x, at, n, w->p);
     for (int j = 0; j < a->states; j++)
         b->state[j] = a->state[j] ? a->state[j] + at : NULL;
     if (a->decoded)
         open_states(a, w, b);
+    if (a->rows)
+        b->state[LRC_MAX_STATES] = NAME(spread)(a->x, at, n, a->rows, w->row);
 }
 
 /* The rule on a copy: nothing that is stored changes. */
@@ -263,18 +252,21 @@ static void store(const passage *a, int64_t tensor, const block *b)
         if (!(a->decoded >> j & 1))
             continue;
         const lrc_array s = state(a, j);
-        int wanted = s.dtype != LRC_F32 && (stochastic || s.positive);
-        NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
+        int wanted = NAME(width)[s.dtype] < 4 && (stochastic || s.positive);
+        keep(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
     }
     if (a->p)
         return;
-    const lrc_array p = {x->p, NULL, x->dtype, 0};
     if (x->master_kind == LRC_SPLIT) {
-        NAME(split)(b->n, b->p, (uint16_t *)x->p + b->at, (uint16_t *)x->master + b->at);
+        keep_split(x, b->at, b->n, b->p);
         return;
     }
-    const uint32_t *random = bits(a, tensor, LRC_DRAW_P, stochastic, b, &d);
-    NAME(encode)(&p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
+    if (x->master_kind == LRC_MASTER && x->rows)
+        NAME(scatter)(x, b->at, b->n, sizeof(real), b->p, x->master);
+    const lrc_array p = {x->p, NULL, x->dtype, 0};
+    int wanted = NAME(width)[x->dtype] < 4 && stochastic;
+    const uint32_t *random = bits(a, tensor, LRC_DRAW_P, wanted, b, &d);
+    keep(x, &p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
 }
 
 /* ------------------------------------------------------------------------- statistics */
@@ -344,7 +336,7 @@ static void observe(const lrc_tensor *x, lrc_chunk k, double *seen)
     observed o = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        watch_gradient(n, at, load(x, at, n, buf), &o);
+        watch_gradient(n, at, NAME(load)(x, at, n, buf), &o);
     }
     report(&o, seen);
 }
@@ -363,7 +355,7 @@ static void follow(const passage *a, lrc_chunk k, workbench *w, block *b, observ
     if (o)
         watch_step(a->x, w, b, o);
     if (a->c->zero_grads)
-        zero_block(a->x, b->at, b->n);
+        NAME(zero_gradient)(a->x, b->at, b->n);
 }
 
 static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, double *seen)
@@ -444,7 +436,7 @@ static int finite(const lrc_tensor *x, lrc_chunk k)
     int all = 1;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        all &= NAME(finite)(n, load(x, at, n, buf));
+        all &= NAME(finite)(n, NAME(load)(x, at, n, buf));
     }
     return all;
 }
@@ -456,7 +448,7 @@ static int norm(const lrc_tensor *x, lrc_chunk k, double *sum)
     lrc_lanes lanes = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        const real *g = load(x, at, n, buf);
+        const real *g = NAME(load)(x, at, n, buf);
         NAME(sum)(n, g, g, &lanes);
     }
     *sum = NAME(total)(&lanes);
@@ -468,7 +460,7 @@ static void accumulate(const lrc_tensor *x, lrc_chunk k)
     real buf[LRC_BLOCK];
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        const real *g = load(x, at, n, buf);
+        const real *g = NAME(load)(x, at, n, buf);
         real *sum = (real *)x->sum + at;
         if (x->summed)
             EACH (i, n)
@@ -481,7 +473,7 @@ static void accumulate(const lrc_tensor *x, lrc_chunk k)
 static void zero(const lrc_tensor *x, lrc_chunk k)
 {
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK)
-        zero_block(x, at, block_size(at, end));
+        NAME(zero_gradient)(x, at, block_size(at, end));
 }
 
 static void estimate(int rule, const double *h, const lrc_seen *seen, double *scalars)
@@ -539,7 +531,7 @@ static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scal
         m = rows < end - u ? rows : end - u;
         for (int64_t at = u * size, stop = (u + m) * size; at < stop; at += LRC_BLOCK) {
             size_t k = block_size(at, stop);
-            const real *gs = load(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
+            const real *gs = NAME(load)(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
             for (int64_t i = 0; size < LRC_LANES && i < m; i++)
                 factors[u + i] =
                     (real)unit_factor(few((size_t)size, ps + i * size),
@@ -563,7 +555,7 @@ static void unit_columns(const lrc_tensor *x, int64_t first, int64_t n, double s
     int64_t rows = n == x->units ? LRC_BLOCK / n : 1, step = rows * x->units;
     for (int64_t at = first; at < x->n; at += step) {
         int64_t left = (x->n - at + x->units - 1) / x->units, m = rows < left ? rows : left;
-        const real *g = load(x, at, (size_t)(m * n), g_buf),
+        const real *g = NAME(load)(x, at, (size_t)(m * n), g_buf),
                    *p = open_p(x, at, (size_t)(m * n), p_buf);
         for (int64_t r = 0; r < m; r++)
             for (int64_t i = 0; i < n; i++) {
@@ -581,6 +573,87 @@ static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, d
     (x->unit_columns ? unit_columns : unit_rows)(x, first, n, scale, clip, least_norm, factors);
 }
 
+/* ------------------------------------------------------------ states of one number a row */
+
+static double squares_of(size_t n, const real *a)
+{
+    lrc_lanes lanes = {0};
+    return n < LRC_LANES ? few(n, a) : many(n, a, &lanes);
+}
+
+/* The gradient of a block as a rule sees it. */
+static const real *seen_gradient(const passage *a, int64_t at, int64_t end, workbench *w)
+{
+    size_t n = block_size(at, end);
+    block b = {.at = at, .n = n, .g = NAME(load)(a->x, at, n, w->g)};
+    if (a->c->coupled != 0)
+        b.p = open_p(a->x, at, n, w->p);
+    if (a->treated)
+        treat(a, w, &b);
+    return b.g;
+}
+
+/* As many rows at a time as a block holds; of a longer row, a block at a time. */
+static void mean_squares(const passage *a, int64_t first, int64_t n, workbench *w, real *mean)
+{
+    int64_t size = lrc_row(a->x), rows = size < LRC_BLOCK ? LRC_BLOCK / size : 1;
+    for (int64_t r = first, end = first + n, m; r < end; r += m) {
+        lrc_lanes lanes = {0};
+        double sum = 0;
+        m = rows < end - r ? rows : end - r;
+        for (int64_t at = r * size, stop = (r + m) * size; at < stop; at += LRC_BLOCK) {
+            const real *g = seen_gradient(a, at, stop, w);
+            if (size > LRC_BLOCK)
+                sum = many(block_size(at, stop), g, &lanes);
+            else if (size == 1)
+                EACH (i, (size_t)m)
+                    mean[r + (int64_t)i] = g[i] * g[i];
+            else
+                for (int64_t i = 0; i < m; i++)
+                    mean[r + i] =
+                        (real)(squares_of((size_t)size, g + i * size) / (double)size);
+        }
+        if (size > LRC_BLOCK)
+            mean[r] = (real)(sum / (double)size);
+    }
+}
+
+/* The states of `n` rows: where they stand, or brought together and, afterwards, back. */
+static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                 void *factors)
+{
+    workbench w;
+    passage a;
+    real *mean = factors, *state[LRC_MAX_STATES + 1] = {0};
+    enter(x, c, &a);
+    mean_squares(&a, first, n, &w, mean);
+    for (int64_t r = first, end = first + n; r < end; r += LRC_BLOCK) {
+        size_t m = block_size(r, end);
+        for (int j = 0; j < a.states; j++)
+            if (x->state[j] && c->of_rows >> j & 1) {
+                real *all = x->state[j];
+                state[j] = x->rows ? w.state[j] : all + r;
+                for (size_t i = 0; x->rows && i < m; i++)
+                    state[j][i] = all[x->rows[r + (int64_t)i]];
+            }
+        kernels[rule]->rows(m, mean + r, state, c->rule);
+        for (int j = 0; x->rows && j < a.states; j++)
+            for (size_t i = 0; state[j] && i < m; i++)
+                ((real *)x->state[j])[x->rows[r + (int64_t)i]] = state[j][i];
+    }
+}
+
 extern const lrc_engine NAME(engine);
-const lrc_engine NAME(engine) = {estimate, constants, update,     trial, measure, finite,
-                                 norm,     observe,   accumulate, zero,  units,   NAME(roofline)};
+const lrc_engine NAME(engine) = {.estimate = estimate,
+                                 .constants = constants,
+                                 .update = update,
+                                 .trial = trial,
+                                 .measure = measure,
+                                 .rows = rows,
+                                 .finite = finite,
+                                 .norm = norm,
+                                 .observe = observe,
+                                 .accumulate = accumulate,
+                                 .zero = zero,
+                                 .units = units,
+                                 .roofline = NAME(roofline)};

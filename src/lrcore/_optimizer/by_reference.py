@@ -28,7 +28,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
         counts = zip(layout.stores, plan.summed, strict=True)
         arrays = [store.sum if count else None for store, count in counts]
     else:
-        arrays = plan.collect(grads)
+        arrays = [g[:2] if isinstance(g, tuple) else g for g in plan.collect(grads)]
     groups = [_group(opt, values) for values in layout.groups]
     scalars = [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in plan.scalars]
     options = reference.Options(
@@ -61,7 +61,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
 def accumulate(opt: Optimizer, grads: Any) -> None:
     """`Optimizer.accumulate`, once there are sums."""
     plan, layout = opt._plan, opt._layout
-    arrays, summed = plan.collect(grads), plan.summed
+    arrays, summed = plan.collect(grads, adding=True), plan.summed
     with _core.FloatEnvironment():
         for i, (store, g) in enumerate(zip(layout.stores, arrays, strict=True)):
             if g is not None and store.sum is not None:
