@@ -30,7 +30,7 @@ typedef struct {
     double chosen;                /* LRC_CAUTIOUS: times the elements that are made */
     double average[LRC_AVERAGES]; /* weight of p; 0: off */
     const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
-    const void *row_factors;      /* LRC_ROW: a real for each row of the step; otherwise NULL */
+    const void *row_factors;      /* LRC_ROW: a real for each row of the step; NULL: not known yet */
     uint64_t seed;
     int64_t trace_every;
     int select, rounding, zero_grads;
@@ -76,7 +76,7 @@ typedef struct lrc_engine {
     void (*measure)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums);
     /* Sets the states that are one number a row, for `n` rows of the step from the first on, and their
-     * factors, which update reads. */
+     * factors, which update reads. Where rows fill blocks, update does that itself. */
     void (*rows)(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
                  void *factors);
     /* 1 where every element of the gradient is finite; norm also takes the sum of its squares. */

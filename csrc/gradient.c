@@ -126,9 +126,9 @@ void NAME(scatter)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, con
     }
 }
 
-real *NAME(spread)(const lrc_tensor *x, int64_t at, size_t n, const real *rows, real *buf)
+real *NAME(spread)(int64_t size, int64_t at, size_t n, const real *rows, real *buf)
 {
-    int64_t size = lrc_row(x), r = at / size, column = at % size;
+    int64_t r = at / size, column = at % size;
     if (size == 1)
         return (real *)(uintptr_t)rows + at;
     for (size_t done = 0, run; done < n; done += run, r++, column = 0) {

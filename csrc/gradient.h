@@ -20,7 +20,7 @@ void NAME(collect)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, con
 void NAME(scatter)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, const void *from,
                    void *to);
 
-/* One number a row -> one an element, for elements at .. at + n - 1 of a step. In place, or in buf. */
-real *NAME(spread)(const lrc_tensor *x, int64_t at, size_t n, const real *rows, real *buf);
+/* One number a row of `size` -> one an element, for elements at .. at + n - 1. In place, or in buf. */
+real *NAME(spread)(int64_t size, int64_t at, size_t n, const real *rows, real *buf);
 
 #endif

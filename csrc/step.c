@@ -25,7 +25,7 @@ enum { ROW = LRC_BLOCK + 64 / sizeof(real) };
 
 typedef struct {
     _Alignas(64) real g[ROW];
-    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW], row[ROW];
+    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW], mean[ROW], row[ROW];
 } workbench;
 
 /* A block as reals: in place, or on the workbench. */
@@ -42,7 +42,7 @@ typedef struct {
     const lrc_tensor *x;
     const lrc_constants *c;
     const real *g;    /* NULL: it must be loaded */
-    const real *rows; /* what OF_ROW is spread from; NULL: the rule has none */
+    const real *rows; /* what OF_ROW is spread from; NULL: not known yet, or the rule has none */
     real *p;          /* NULL: it must be decoded, and stored */
     real *state[LRC_MAX_STATES]; /* one a row: NULL */
     int states;                  /* of the rule's row */
@@ -189,7 +189,7 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
     if (a->decoded)
         open_states(a, w, b);
     if (a->rows)
-        b->state[LRC_MAX_STATES] = NAME(spread)(a->x, at, n, a->rows, w->row);
+        b->state[LRC_MAX_STATES] = NAME(spread)(lrc_row(a->x), at, n, a->rows, w->row);
 }
 
 /* The rule on a copy: nothing that is stored changes. */
@@ -341,6 +341,114 @@ static void observe(const lrc_tensor *x, lrc_chunk k, double *seen)
     report(&o, seen);
 }
 
+/* ------------------------------------------------------------- sums over units and rows */
+
+/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
+static double few(size_t n, const real *a)
+{
+    double lane[LRC_LANES];
+    size_t half = 1;
+    while (2 * half < n)
+        half *= 2;
+    for (size_t i = 0; i < 2 * half; i++)
+        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
+    for (; half; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static double many(size_t n, const real *a, lrc_lanes *lanes)
+{
+    NAME(sum)(n, a, a, lanes);
+    return NAME(total)(lanes);
+}
+
+static double squares_of(size_t n, const real *a)
+{
+    lrc_lanes lanes = {0};
+    return n < LRC_LANES ? few(n, a) : many(n, a, &lanes);
+}
+
+/* ------------------------------------------------------------ states of one number a row */
+
+/* Of whole rows that are in one block. */
+static void mean_squares(int64_t size, size_t rows, const real *g, real *restrict mean)
+{
+    if (size == 1)
+        EACH (i, rows)
+            mean[i] = g[i] * g[i];
+    else
+        for (size_t i = 0; i < rows; i++)
+            mean[i] = (real)(squares_of((size_t)size, g + (int64_t)i * size) / (double)size);
+}
+
+/* The rule's part for the rows from `first` on, at most a block of them: their states are where they
+ * stand, or brought together and, afterwards, back. */
+static void set_rows(int rule, const passage *a, int64_t first, size_t n, workbench *w, real *mean)
+{
+    const lrc_tensor *x = a->x;
+    const int64_t *rows = x->rows ? x->rows + first : NULL;
+    real *state[LRC_MAX_STATES + 1] = {0};
+    for (int j = 0; j < a->states; j++)
+        if (x->state[j] && a->c->of_rows >> j & 1) {
+            real *all = x->state[j];
+            state[j] = rows ? w->state[j] : all + first;
+            for (size_t i = 0; rows && i < n; i++)
+                state[j][i] = all[rows[i]];
+        }
+    kernels[rule]->rows(n, mean, state, a->c->rule);
+    for (int j = 0; rows && j < a->states; j++)
+        for (size_t i = 0; state[j] && i < n; i++)
+            ((real *)x->state[j])[rows[i]] = state[j][i];
+}
+
+/* A block of whole rows: all of it in one pass. */
+static void open_rows(int rule, const passage *a, workbench *w, block *b)
+{
+    int64_t size = lrc_row(a->x);
+    size_t n = b->n / (size_t)size;
+    mean_squares(size, n, b->g, w->mean);
+    set_rows(rule, a, b->at / size, n, w, w->mean);
+    b->state[LRC_MAX_STATES] = NAME(spread)(size, 0, b->n, w->mean, w->row);
+}
+
+/* The gradient of a block as a rule sees it. */
+static const real *seen_gradient(const passage *a, int64_t at, int64_t end, workbench *w)
+{
+    size_t n = block_size(at, end);
+    block b = {.at = at, .n = n, .g = NAME(load)(a->x, at, n, w->g)};
+    if (a->c->coupled != 0)
+        b.p = open_p(a->x, at, n, w->p);
+    if (a->treated)
+        treat(a, w, &b);
+    return b.g;
+}
+
+/* As many rows at a time as a block holds; of a longer row, a block at a time. */
+static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                 void *factors)
+{
+    workbench w;
+    passage a;
+    int64_t size = lrc_row(x), at_once = size < LRC_BLOCK ? LRC_BLOCK / size : 1;
+    enter(x, c, &a);
+    for (int64_t r = first, end = first + n, m; r < end; r += m) {
+        real *mean = (real *)factors + r;
+        m = at_once < end - r ? at_once : end - r;
+        if (size <= LRC_BLOCK)
+            mean_squares(size, (size_t)m, seen_gradient(&a, r * size, (r + m) * size, &w), mean);
+        else {
+            lrc_lanes lanes = {0};
+            double sum = 0;
+            for (int64_t at = r * size, stop = at + size; at < stop; at += LRC_BLOCK)
+                sum = many(block_size(at, stop), seen_gradient(&a, at, stop, &w), &lanes);
+            *mean = (real)(sum / (double)size);
+        }
+        set_rows(rule, &a, r, (size_t)m, &w, mean);
+    }
+}
+
 /* ------------------------------------------------------------------------- the sweeps */
 
 /* What is done with a block once the rule has made its step. */
@@ -375,6 +483,8 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
             watch_gradient(b.n, at, b.g, &o); /* on the workbench, where treat() may change it */
         if (a.treated)
             treat(&a, &w, &b);
+        if (c->of_rows && !a.rows)
+            open_rows(rule, &a, &w, &b);
         if (remembered)
             memcpy(w.old, b.p, b.n * sizeof(real));
         kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
@@ -497,27 +607,6 @@ static double unit_factor(double pp, double gg, double scale, double clip, doubl
     return g < most ? 1 : most / (g > 1e-6 ? g : 1e-6);
 }
 
-/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
-static double few(size_t n, const real *a)
-{
-    double lane[LRC_LANES];
-    size_t half = 1;
-    while (2 * half < n)
-        half *= 2;
-    for (size_t i = 0; i < 2 * half; i++)
-        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
-    for (; half; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
-}
-
-static double many(size_t n, const real *a, lrc_lanes *lanes)
-{
-    NAME(sum)(n, a, a, lanes);
-    return NAME(total)(lanes);
-}
-
 /* As many rows at a time as a block holds; of a longer row, a block at a time. */
 static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                       double least_norm, real *factors)
@@ -571,76 +660,6 @@ static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, d
                   double least_norm, void *factors)
 {
     (x->unit_columns ? unit_columns : unit_rows)(x, first, n, scale, clip, least_norm, factors);
-}
-
-/* ------------------------------------------------------------ states of one number a row */
-
-static double squares_of(size_t n, const real *a)
-{
-    lrc_lanes lanes = {0};
-    return n < LRC_LANES ? few(n, a) : many(n, a, &lanes);
-}
-
-/* The gradient of a block as a rule sees it. */
-static const real *seen_gradient(const passage *a, int64_t at, int64_t end, workbench *w)
-{
-    size_t n = block_size(at, end);
-    block b = {.at = at, .n = n, .g = NAME(load)(a->x, at, n, w->g)};
-    if (a->c->coupled != 0)
-        b.p = open_p(a->x, at, n, w->p);
-    if (a->treated)
-        treat(a, w, &b);
-    return b.g;
-}
-
-/* As many rows at a time as a block holds; of a longer row, a block at a time. */
-static void mean_squares(const passage *a, int64_t first, int64_t n, workbench *w, real *mean)
-{
-    int64_t size = lrc_row(a->x), rows = size < LRC_BLOCK ? LRC_BLOCK / size : 1;
-    for (int64_t r = first, end = first + n, m; r < end; r += m) {
-        lrc_lanes lanes = {0};
-        double sum = 0;
-        m = rows < end - r ? rows : end - r;
-        for (int64_t at = r * size, stop = (r + m) * size; at < stop; at += LRC_BLOCK) {
-            const real *g = seen_gradient(a, at, stop, w);
-            if (size > LRC_BLOCK)
-                sum = many(block_size(at, stop), g, &lanes);
-            else if (size == 1)
-                EACH (i, (size_t)m)
-                    mean[r + (int64_t)i] = g[i] * g[i];
-            else
-                for (int64_t i = 0; i < m; i++)
-                    mean[r + i] =
-                        (real)(squares_of((size_t)size, g + i * size) / (double)size);
-        }
-        if (size > LRC_BLOCK)
-            mean[r] = (real)(sum / (double)size);
-    }
-}
-
-/* The states of `n` rows: where they stand, or brought together and, afterwards, back. */
-static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
-                 void *factors)
-{
-    workbench w;
-    passage a;
-    real *mean = factors, *state[LRC_MAX_STATES + 1] = {0};
-    enter(x, c, &a);
-    mean_squares(&a, first, n, &w, mean);
-    for (int64_t r = first, end = first + n; r < end; r += LRC_BLOCK) {
-        size_t m = block_size(r, end);
-        for (int j = 0; j < a.states; j++)
-            if (x->state[j] && c->of_rows >> j & 1) {
-                real *all = x->state[j];
-                state[j] = x->rows ? w.state[j] : all + r;
-                for (size_t i = 0; x->rows && i < m; i++)
-                    state[j][i] = all[x->rows[r + (int64_t)i]];
-            }
-        kernels[rule]->rows(m, mean + r, state, c->rule);
-        for (int j = 0; x->rows && j < a.states; j++)
-            for (size_t i = 0; state[j] && i < m; i++)
-                ((real *)x->state[j])[x->rows[r + (int64_t)i]] = state[j][i];
-    }
 }
 
 extern const lrc_engine NAME(engine);

@@ -46,13 +46,29 @@ static void unit_task(void *context, size_t i)
                                          w->factors[u.tensor]);
 }
 
+/* Whether a tensor's rows must be looked at before the update: where they end inside a block, or
+ * something else is to be known of the step before. */
+static int row_sweep(const lrc_plan *plan, const lrc_tensor *x)
+{
+    int known = plan->groups[x->group].select == LRC_CAUTIOUS;
+    return x->g && plan->work->of_rows && (known || LRC_BLOCK % lrc_row(x) != 0);
+}
+
+static int has_row_sweep(const lrc_plan *plan)
+{
+    int any = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        any |= row_sweep(plan, &plan->tensors[i]);
+    return any;
+}
+
 static void row_task(void *context, size_t i)
 {
     lrc_plan *plan = context;
     lrc_work *w = plan->work;
     const lrc_units u = w->row_tasks[i];
     const lrc_tensor *x = &plan->tensors[u.tensor];
-    if (x->g)
+    if (row_sweep(plan, x))
         w->engines[lrc_arithmetic(x)]->rows(plan->rule, x, u.first, u.n,
                                             &w->constants[w->slot[u.tensor]],
                                             w->row_factors[u.tensor]);
@@ -257,7 +273,7 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     c->coupled = kind == LRC_COUPLED && w->decay >= 0 ? h[w->decay] : 0;
     c->keep = kind == LRC_DECOUPLED ? 1 - h[0] * h[w->decay] : 1;
     c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
-    c->row_factors = w->row_factors ? w->row_factors[i] : NULL;
+    c->row_factors = row_sweep(plan, x) ? w->row_factors[i] : NULL;
     c->select = g->select;
     c->rounding = g->rounding;
     c->zero_grads = plan->zero_grads && plan->micro == 0;
@@ -421,7 +437,7 @@ static void refuse(lrc_plan *plan)
 
 static void make(lrc_plan *plan)
 {
-    int any_units = 0, any_trial = 0;
+    int any_units = 0, any_trial = 0, any_rows = has_row_sweep(plan);
     for (int64_t k = 0; k < plan->n_groups; k++) {
         any_units |= plan->groups[k].agc != 0;
         any_trial |= plan->groups[k].select == LRC_CAUTIOUS;
@@ -437,7 +453,7 @@ static void make(lrc_plan *plan)
         estimate(plan);
         share_constants(plan);
     }
-    if (row->scope == LRC_ROW)
+    if (any_rows)
         run(plan, plan->work->n_row_tasks, row_task, plan);
     if (any_trial)
         try_out(plan);
@@ -522,7 +538,7 @@ void lrc_roofline(lrc_plan *plan)
     if (inspect(plan)) {
         share_constants(plan);
         plan->work->write = 0;
-        if (lrc_rules[plan->rule].sums || lrc_rules[plan->rule].scope == LRC_ROW)
+        if (lrc_rules[plan->rule].sums || has_row_sweep(plan))
             sweep(plan, visit_roofline);
         plan->work->write = 1;
         sweep(plan, visit_roofline);
