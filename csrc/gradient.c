@@ -60,12 +60,29 @@ const real *NAME(in_place)(const lrc_tensor *x)
     return x->g_ndim == 0 && !is_jumbled(x) && g_dtype(x) == REAL_DTYPE ? x->g : NULL;
 }
 
+/* Rows of one element, in reals. */
+static void add_up_elements(const lrc_tensor *x, int64_t at, size_t n, real *out)
+{
+    const real *g = x->g;
+    const int64_t *first = x->first + at;
+    for (size_t i = 0; i < n; i++) {
+        real sum = g[x->place[first[i]]];
+        for (int64_t k = first[i] + 1; k < first[i + 1]; k++)
+            sum = sum + g[x->place[k]];
+        out[i] = sum;
+    }
+}
+
 /* Adds up row by row what belongs to each. */
 static void add_up(const lrc_tensor *x, int64_t at, size_t n, real *out)
 {
     real buf[LRC_BLOCK];
     const lrc_array g = {(void *)(uintptr_t)x->g, NULL, g_dtype(x), 0};
     int64_t size = lrc_row(x), r = at / size, column = at % size;
+    if (size == 1 && g.dtype == REAL_DTYPE) {
+        add_up_elements(x, at, n, out);
+        return;
+    }
     for (size_t done = 0, run; done < n; done += run, r++, column = 0) {
         run = run_of(size - column, n - done);
         for (int64_t k = x->first[r]; k < x->first[r + 1]; k++) {
@@ -104,11 +121,33 @@ void NAME(zero_gradient)(const lrc_tensor *x, int64_t at, size_t n)
 
 /* ---------------------------------------------------------------------------- named rows */
 
+/* Rows of one element: copies n of `width` bytes, to[to_row[i]] = from[from_row[i]]; without a list of
+ * rows from or to the i-th. */
+#define COPY(width)                                                     \
+    for (size_t i = 0; i < n; i++)                                      \
+    memcpy(to + (to_row ? to_row[i] : (int64_t)i) * (width),            \
+           from + (from_row ? from_row[i] : (int64_t)i) * (width), width)
+
+static void copy_elements(size_t n, int64_t width, const char *from, const int64_t *from_row,
+                          char *to, const int64_t *to_row)
+{
+    if (width == 4)
+        COPY(4);
+    else if (width == 8)
+        COPY(8);
+    else
+        COPY(2);
+}
+
 void NAME(collect)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, const void *from,
                    void *to)
 {
     int64_t size = lrc_row(x), r = at / size, column = at % size;
     char *out = to;
+    if (size == 1) {
+        copy_elements(n, width, from, x->rows + at, to, NULL);
+        return;
+    }
     for (size_t run; n; n -= run, out += (int64_t)run * width, r++, column = 0) {
         run = run_of(size - column, n);
         memcpy(out, (const char *)from + (x->rows[r] * size + column) * width, run * (size_t)width);
@@ -120,6 +159,10 @@ void NAME(scatter)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, con
 {
     int64_t size = lrc_row(x), r = at / size, column = at % size;
     const char *in = from;
+    if (size == 1) {
+        copy_elements(n, width, from, NULL, to, x->rows + at);
+        return;
+    }
     for (size_t run; n; n -= run, in += (int64_t)run * width, r++, column = 0) {
         run = run_of(size - column, n);
         memcpy((char *)to + (x->rows[r] * size + column) * width, in, run * (size_t)width);

@@ -364,10 +364,30 @@ static double many(size_t n, const real *a, lrc_lanes *lanes)
     return NAME(total)(lanes);
 }
 
-static double squares_of(size_t n, const real *a)
+static inline void halve(double *lane, size_t w)
 {
-    lrc_lanes lanes = {0};
-    return n < LRC_LANES ? few(n, a) : many(n, a, &lanes);
+    for (size_t j = 0; j < w; j++)
+        lane[j] += lane[j + w];
+}
+
+/* Of a whole row at once: the lanes stay in registers. */
+static inline double squares_of(size_t n, const real *a)
+{
+    double lane[LRC_LANES] = {0};
+    size_t i = 0, rest = n % LRC_LANES;
+    if (n < LRC_LANES)
+        return few(n, a);
+    for (; i < n - rest; i += LRC_LANES)
+        for (size_t j = 0; j < LRC_LANES; j++)
+            lane[j] += (double)a[i + j] * (double)a[i + j];
+    for (size_t j = 0; j < rest; j++)
+        lane[j] += (double)a[i + j] * (double)a[i + j];
+    halve(lane, 16);
+    halve(lane, 8);
+    halve(lane, 4);
+    halve(lane, 2);
+    halve(lane, 1);
+    return lane[0];
 }
 
 /* ------------------------------------------------------------ states of one number a row */

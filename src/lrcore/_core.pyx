@@ -278,7 +278,7 @@ cdef class Plan:
     cdef readonly list params
     cdef object tree, stats
     cdef list stores, labels, held, given
-    cdef dict curves
+    cdef dict curves, rooms
     cdef bint busy, zeroing, adding
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
 
@@ -289,7 +289,7 @@ cdef class Plan:
         # Views of our own: what is done to the caller's array objects changes nothing here.
         self.params = [store.p.view(np.ndarray) for store in stores]
         self.stores, self.labels, self.tree = stores, labels, tree
-        self.held, self.given, self.curves = [], [], {}
+        self.held, self.given, self.curves, self.rooms = [], [], {}, {}
         for p in self.params:
             dims += cnp.PyArray_NDIM(p)
         self.tensors = <lrc_tensor *>PyMem_Calloc(self.n + 1, sizeof(lrc_tensor))
@@ -558,7 +558,7 @@ cdef class Plan:
             g = np.array(g, g.dtype.newbyteorder("="), order="C")
         elif self._is_written(_span(g)):
             g = g.copy()
-        room = np.empty(4 * n, np.int64)
+        room = self._room(i, 4 * n)
         bad = lrc_name_rows(x, cnp.PyArray_DIM(p, 0), n, <int64_t *>cnp.PyArray_DATA(indices),
                             <int64_t *>cnp.PyArray_DATA(room))
         if bad >= 0:
@@ -567,8 +567,15 @@ cdef class Plan:
         x.g_ndim = 0
         x.g = cnp.PyArray_DATA(g)
         x.g_dtype = _dtype(g)
-        self.held.append((indices, g, room))
+        self.held.append((indices, g))
         return 0
+
+    cdef cnp.ndarray _room(self, Py_ssize_t i, Py_ssize_t n):
+        """At least n numbers, kept from step to step: new memory costs more than what it is for."""
+        cdef cnp.ndarray room = self.rooms.get(i)
+        if room is None or cnp.PyArray_SIZE(room) < n:
+            room = self.rooms[i] = np.empty(n + n // 4, np.int64)
+        return room
 
     cdef int _check_rows(self, Py_ssize_t i, cnp.ndarray p) except -1:
         """Refuse the gradient of some rows where it has no meaning."""
@@ -786,7 +793,7 @@ cdef class Plan:
 
     def collect(self, grads, bint adding=False):
         """The gradients of a step, or `adding` to what waits, checked: for each parameter an array,
-        indices, values and room of a RowGrad, or None."""
+        indices and values of a RowGrad, or None."""
         cdef Py_ssize_t i, k = 0
         self._take(grads, adding)
         held, self.held = self.held, []

@@ -28,7 +28,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
         counts = zip(layout.stores, plan.summed, strict=True)
         arrays = [store.sum if count else None for store, count in counts]
     else:
-        arrays = [g[:2] if isinstance(g, tuple) else g for g in plan.collect(grads)]
+        arrays = plan.collect(grads)
     groups = [_group(opt, values) for values in layout.groups]
     scalars = [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in plan.scalars]
     options = reference.Options(
