@@ -30,7 +30,7 @@ typedef struct {
     double chosen;                /* LRC_CAUTIOUS: times the elements that are made */
     double average[LRC_AVERAGES]; /* weight of p; 0: off */
     const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
-    const void *row_factors;      /* LRC_ROW: a real for each row of the step; NULL: not known yet */
+    const void *row_factors; /* LRC_ROW: a real for each row of the step; NULL: not known yet */
     uint64_t seed;
     int64_t trace_every;
     int select, rounding, zero_grads;

@@ -123,9 +123,9 @@ void NAME(zero_gradient)(const lrc_tensor *x, int64_t at, size_t n)
 
 /* Rows of one element: copies n of `width` bytes, to[to_row[i]] = from[from_row[i]]; without a list of
  * rows from or to the i-th. */
-#define COPY(width)                                                     \
-    for (size_t i = 0; i < n; i++)                                      \
-    memcpy(to + (to_row ? to_row[i] : (int64_t)i) * (width),            \
+#define COPY(width)                                          \
+    for (size_t i = 0; i < n; i++)                           \
+    memcpy(to + (to_row ? to_row[i] : (int64_t)i) * (width), \
            from + (from_row ? from_row[i] : (int64_t)i) * (width), width)
 
 static void copy_elements(size_t n, int64_t width, const char *from, const int64_t *from_row,

@@ -94,9 +94,9 @@ typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW } lrc_scope;
  * hyper-parameter that may be left out is NaN where it is. */
 typedef struct {
     const char *name, *states, *hypers, *notes;
-    int decay;           /* lrc_decay: what the pipeline does with weight_decay */
-    int scope;           /* lrc_scope: whether a tensor or a group keeps the scalars, a row states */
-    int sums;            /* taken by a sweep of their own before the update; 0: one sweep */
+    int decay; /* lrc_decay: what the pipeline does with weight_decay */
+    int scope; /* lrc_scope: whether a tensor or a group keeps the scalars, a row states */
+    int sums;  /* taken by a sweep of their own before the update; 0: one sweep */
     const char *scalars; /* numbers that the rule keeps from step to step */
 } lrc_rule_info;
 
@@ -156,9 +156,9 @@ typedef struct {
     const lrc_schedule *clip_norm_schedule;
     double agc, agc_eps; /* clipping by output unit (agc 0: off); see lrc_plan_agc() */
     int maximize;
-    int select;       /* lrc_select: which elements of a step are made */
-    int rounding;     /* lrc_rounding, of narrow parameters and state */
-    double grad_norm; /* of the last step, where clip_norm was on */
+    int select;                     /* lrc_select: which elements of a step are made */
+    int rounding;                   /* lrc_rounding, of narrow parameters and state */
+    double grad_norm;               /* of the last step, where clip_norm was on */
     double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_GROUP */
 } lrc_group;
 

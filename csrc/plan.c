@@ -58,8 +58,7 @@ static void cut_rows(lrc_work *w, int64_t tensor, const lrc_tensor *x, int64_t n
 {
     int64_t rows = n / lrc_row(x), step = rows_at_once(x);
     for (int64_t r = 0; r < rows; r += step)
-        w->row_tasks[w->n_row_tasks++] =
-            (lrc_units){tensor, r, rows - r < step ? rows - r : step};
+        w->row_tasks[w->n_row_tasks++] = (lrc_units){tensor, r, rows - r < step ? rows - r : step};
 }
 
 void lrc_cut(lrc_plan *plan, int whole)
@@ -151,8 +150,8 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     w->latest = malloc(k * 4 * sizeof *w->latest);
     w->clip = malloc(k * sizeof *w->clip);
     w->groups = malloc(k * sizeof *w->groups);
-    int room = w->chunks && w->first && w->tasks && w->sums && w->seen && w->bad && w->constants && w->slot &&
-               w->latest && w->clip && w->groups;
+    int room = w->chunks && w->first && w->tasks && w->sums && w->seen && w->bad && w->constants &&
+               w->slot && w->latest && w->clip && w->groups;
     for (int64_t i = 0; room && i < n_groups; i++)
         if (groups[i].agc != 0)
             room = lrc_plan_agc(plan);

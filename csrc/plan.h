@@ -27,16 +27,16 @@ struct lrc_work {
     lrc_units *units;
     void **factors;
     double *all_factors;
-    int64_t n_row_tasks;      /* LRC_ROW: the same for rows of the step */
+    int64_t n_row_tasks; /* LRC_ROW: the same for rows of the step */
     lrc_units *row_tasks;
     void **row_factors;
     double *all_row_factors;
-    int decay, either;        /* places in h of weight_decay and what decides on it; -1: none */
-    int states;               /* of the rule's row */
-    unsigned positive;        /* bit j: state j is never negative */
-    unsigned of_rows;         /* bit j: state j is one number a row */
-    int named;                /* the cut is for a step with gradients of named rows */
-    int square, write;        /* what the norm or roofline sweep is asked for */
+    int decay, either; /* places in h of weight_decay and what decides on it; -1: none */
+    int states;        /* of the rule's row */
+    unsigned positive; /* bit j: state j is never negative */
+    unsigned of_rows;  /* bit j: state j is one number a row */
+    int named;         /* the cut is for a step with gradients of named rows */
+    int square, write; /* what the norm or roofline sweep is asked for */
 };
 
 /* 0: float32, 1: float64. */

@@ -46,8 +46,8 @@ typedef struct {
     real *p;          /* NULL: it must be decoded, and stored */
     real *state[LRC_MAX_STATES]; /* one a row: NULL */
     int states;                  /* of the rule's row */
-    int decoded; /* those that must be */
-    int treated; /* whether the rule sees another gradient than was given */
+    int decoded;                 /* those that must be */
+    int treated;                 /* whether the rule sees another gradient than was given */
     int averages, stored;
 } passage;
 

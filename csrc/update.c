@@ -362,8 +362,7 @@ static void estimate(lrc_plan *plan)
     memset(w->groups, 0, (size_t)plan->n_groups * sizeof *w->groups);
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         lrc_tensor *x = &plan->tensors[i];
-        lrc_seen own = {
-            .t = x->t + 1, .n = x->n, .loss = loss_of(plan, &plan->groups[x->group])};
+        lrc_seen own = {.t = x->t + 1, .n = x->n, .loss = loss_of(plan, &plan->groups[x->group])};
         lrc_seen *group = &w->groups[x->group];
         add_up(plan, i, w->sums, LRC_MAX_SUMS, row->sums, own.sum);
         if (!x->g)

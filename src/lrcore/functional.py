@@ -21,7 +21,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import isnan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -118,12 +117,12 @@ def _apply(
     ]
     memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
     check_order(rule, rule, p, "")
-    slots = state_slots(rule, p, dict.fromkeys(names, 0.0))
-    for leaf, slot in zip(leaves[1:], slots, strict=True):
-        if not slot.fits(leaf.array, leaves[0]):
+    wanted = state_slots(rule, p, dict.fromkeys(names, 0.0))
+    for leaf, want in zip(leaves[1:], wanted, strict=True):
+        if not want.fits(leaf.array, leaves[0]):
             raise ValueError(
-                f"{rule}: state {leaf.path} must be a {slot.dtype} array of shape "
-                f"{slot.shape(leaves[0])}, got {leaf.array.dtype} of shape {leaf.array.shape}"
+                f"{rule}: state {leaf.path} must be a {want.dtype} array of shape "
+                f"{want.shape(leaves[0])}, got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
     store = memory.store(leaves[0], row.states, arrays, None, Terms())

@@ -40,8 +40,8 @@ STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for th
 class Store:
     """What a step reads and writes of one parameter, in the form that ``_core.Plan`` takes.
 
-    `states` and `scales` are in the order of the rule's row. All but scales, trace and states of one
-    number a row have the shape and memory order of p.
+    `states` and `scales` are in the order of the rule's row. All but scales, trace and states of
+    one number a row have the shape and memory order of p.
     """
 
     p: Array

@@ -39,9 +39,21 @@ from .rows import named, put_back, taken
 from .rules import rule as module_of
 from .rules._forms import Seen
 
-__all__ = ["CHUNK", "LANES", "Group", "Options", "Tensor", "accumulate", "chunk_sums", "step"]
+__all__ = [
+    "CHUNK",
+    "LANES",
+    "Gradient",
+    "Group",
+    "Options",
+    "Tensor",
+    "accumulate",
+    "chunk_sums",
+    "step",
+]
 
 Array: TypeAlias = NDArray[Any]
+#: Of all of a parameter, of some rows (their numbers and values), or none.
+Gradient: TypeAlias = "Array | tuple[NDArray[np.int64], Array] | None"
 
 PARAMETER = 6  # the draw of the parameter's random bits; state j has draw j
 
@@ -50,11 +62,11 @@ PARAMETER = 6  # the draw of the parameter's random bits; state j has draw j
 class Tensor:
     """One parameter in a step: its arrays, gradient (None: leave it alone) and updates so far.
 
-    The gradient of some rows is a pair: their numbers and what belongs to each, see `rows`.
+    The gradient of some rows is as in `rows.named`.
     """
 
     store: Store
-    g: Array | tuple[NDArray[np.int64], Array] | None
+    g: Gradient
     t: int
 
 
@@ -110,14 +122,15 @@ def step(
     The statistics are filled in either case.
     """
     with np.errstate(all="ignore"):
-        whole = {i: x for i, x in enumerate(tensors) if isinstance(x.g, tuple)}
         rows, parts = {}, list(tensors)
-        for i, x in whole.items():
-            rows[i], g = named(x.store.p, *x.g)
-            parts[i] = Tensor(taken(x.store, rows[i]), g, x.t)
-        result = _step(rule, parts, groups, scalars, options)
-        for i, x in whole.items():
-            put_back(parts[i].store, x.store, rows[i])
+        for i, x in enumerate(tensors):
+            if isinstance(x.g, tuple):
+                indices, values = x.g
+                rows[i], g = named(x.store.p, indices, values)
+                parts[i] = Tensor(taken(x.store, rows[i]), g, x.t)
+        result = _step(rule, parts, groups, options, scalars)
+        for i, numbers in rows.items():
+            put_back(parts[i].store, tensors[i].store, numbers)
     return result
 
 
@@ -125,11 +138,11 @@ def _step(
     rule: str,
     tensors: Sequence[Tensor],
     groups: Sequence[Group],
-    scalars: Sequence[SimpleNamespace],
     options: Options,
+    scalars: Sequence[SimpleNamespace],
 ) -> tuple[float, int]:
     """`step`, where all gradients are of whole tensors."""
-    grads = [None if x.g is None else load(x.g, x.store.p) for x in tensors]
+    grads = [load(x.g, x.store.p) if isinstance(x.g, np.ndarray) else None for x in tensors]
     owners = [groups[x.store.group] for x in tensors]
     if options.stats is not None:
         for row, group, g in zip(options.stats, owners, grads, strict=True):
