@@ -15,6 +15,7 @@ enum {
     LRC_MAX_CONSTANTS = 16
 };
 
+/* Some elements of a tensor in a step; where rows are named, of these rows one after the other. */
 typedef struct {
     int64_t tensor, start, n;
 } lrc_chunk;
@@ -29,12 +30,14 @@ typedef struct {
     double chosen;                /* LRC_CAUTIOUS: times the elements that are made */
     double average[LRC_AVERAGES]; /* weight of p; 0: off */
     const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
+    const void *row_factors; /* LRC_ROW: a real for each row of the step; NULL: not known yet */
     uint64_t seed;
     int64_t trace_every;
     int select, rounding, zero_grads;
     int finite;        /* every gradient is known to be */
     int states;        /* of the rule's row */
     unsigned positive; /* bit j: state j is never negative */
+    unsigned of_rows;  /* bit j: state j is one real a row */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;
 
@@ -72,6 +75,10 @@ typedef struct lrc_engine {
     double (*trial)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
     void (*measure)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums);
+    /* Sets the states that are one number a row, for `n` rows of the step from the first on, and their
+     * factors, which update reads. Where rows fill blocks, update does that itself. */
+    void (*rows)(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                 void *factors);
     /* 1 where every element of the gradient is finite; norm also takes the sum of its squares. */
     int (*finite)(const lrc_tensor *x, lrc_chunk k);
     int (*norm)(const lrc_tensor *x, lrc_chunk k, double *sum);
@@ -85,6 +92,14 @@ typedef struct lrc_engine {
     /* The memory traffic of update, or of measure, with additions only. */
     void (*roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write);
 } lrc_engine;
+
+/* Elements of a row; and of all that a step's gradient is of. */
+static inline int64_t lrc_row(const lrc_tensor *x) { return x->row > 1 ? x->row : 1; }
+
+static inline int64_t lrc_extent(const lrc_tensor *x)
+{
+    return x->g && x->rows && x->n ? x->n_rows * lrc_row(x) : x->g ? x->n : 0;
+}
 
 /* dispatch.c: the engines of the instruction set in use, by dtype. */
 typedef const lrc_engine *lrc_engines[2];

@@ -88,6 +88,7 @@ typedef real *array;
 #define ELEMENT NUMBERS(none)
 #define TENSOR(sums, ...) NUMBERS(__VA_ARGS__)
 #define GROUP(sums, ...) NUMBERS(__VA_ARGS__)
+#define ROW NUMBERS(none)
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                          \
     struct name##_state STATES;                                                          \
     struct name##_hyper HYPERS;                                                          \
@@ -99,6 +100,7 @@ typedef real *array;
                    "the row of " #name " is longer than lrcore.h allows");
 #include "rules.def"
 #undef RULE
+#undef ROW
 #undef GROUP
 #undef TENSOR
 #undef ELEMENT
@@ -107,6 +109,7 @@ typedef real *array;
 #define ELEMENT 0, LRC_ELEMENT
 #define TENSOR(sums, ...) sums, LRC_TENSOR
 #define GROUP(sums, ...) sums, LRC_GROUP
+#define ROW 0, LRC_ROW
 #define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
 #define SUMS_OF_(name, sums, scope)              \
     enum { name##_sums = sums, name##_scope = scope }; \
@@ -114,6 +117,7 @@ typedef real *array;
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCOPE) SUMS_OF(name, SCOPE)
 #include "rules.def"
 #undef RULE
+#undef ROW
 #undef GROUP
 #undef TENSOR
 #undef ELEMENT
@@ -128,6 +132,9 @@ typedef real *array;
 #define KEEP_IF_DECOUPLED(h) \
     ((h)->decoupled_weight_decay != 0 ? 1 - (h)->lr * (h)->weight_decay : 1.0)
 
+/* What a rule whose scope is ROW has left for each row, spread over the elements of an update. */
+#define OF_ROW(state) (((const array *)(state))[LRC_MAX_STATES])
+
 /* A rule is two functions, and up to two more where its row has a scope.
  *
  * constants  once a step: hyper-parameters, step number t = 1, 2, ... and the rule's scalars -> its
@@ -137,7 +144,10 @@ typedef real *array;
  *            measure() is given still follow from the scalars of the step before.
  * measure    what the rule's sums are made of: sum k is over a[i] b[i] of factors[k], where a and b are
  *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]. The pipeline
- *            multiplies and adds them up in double. */
+ *            multiplies and adds them up in double.
+ * rows       where the scope is ROW, before update: a loop over n rows that sets the states of one
+ *            number a row ("s/") from `mean`, that of the squares of each row's gradient. What it
+ *            leaves there is what update() finds at OF_ROW(state). */
 typedef struct {
     const real *a, *b;
 } factors_t;
@@ -149,6 +159,7 @@ typedef struct {
                    const void *constants);
     void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
                     const void *constants, factors_t *factors, real (*room)[LRC_BLOCK]);
+    void (*rows)(size_t n, real *restrict mean, const void *state, const void *constants);
 } kernel;
 
 #ifdef THIS_RULE
@@ -157,25 +168,31 @@ typedef struct CONCAT(THIS_RULE, _state) state_t;
 typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
 /* A rule's file ends with one of these, as its row says: KERNEL(constants, update), with a scope
  * KERNEL_WITH_SCALARS(estimate, constants, update), with sums, too,
- * KERNEL_WITH_SUMS(estimate, constants, update, measure). */
+ * KERNEL_WITH_SUMS(estimate, constants, update, measure), with the scope ROW
+ * KERNEL_WITH_ROWS(constants, update, rows). */
 #define EXPORT(...)                                                              \
     _Static_assert(sizeof(struct constants) <= LRC_MAX_CONSTANTS * sizeof(real), \
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define MATCH(scalars, sums)                                                           \
-    _Static_assert((CONCAT(THIS_RULE, _scope) != LRC_ELEMENT) == scalars &&            \
+#define MATCH(scalars, sums, rows)                                                     \
+    _Static_assert((CONCAT(THIS_RULE, _scope) == LRC_TENSOR ||                         \
+                    CONCAT(THIS_RULE, _scope) == LRC_GROUP) == scalars &&              \
+                       (CONCAT(THIS_RULE, _scope) == LRC_ROW) == rows &&               \
                        (CONCAT(THIS_RULE, _sums) > 0) == sums,                         \
                    "the row's scope and sums must match the macro that ends the file")
 #define KERNEL(constants, update) \
-    MATCH(0, 0);                  \
-    EXPORT(NULL, constants, update, NULL)
+    MATCH(0, 0, 0);               \
+    EXPORT(NULL, constants, update, NULL, NULL)
 #define KERNEL_WITH_SCALARS(estimate, constants, update) \
-    MATCH(1, 0);                                         \
-    EXPORT(estimate, constants, update, NULL)
+    MATCH(1, 0, 0);                                      \
+    EXPORT(estimate, constants, update, NULL, NULL)
 #define KERNEL_WITH_SUMS(estimate, constants, update, measure) \
-    MATCH(1, 1);                                               \
-    EXPORT(estimate, constants, update, measure)
+    MATCH(1, 1, 0);                                            \
+    EXPORT(estimate, constants, update, measure, NULL)
+#define KERNEL_WITH_ROWS(constants, update, rows) \
+    MATCH(0, 0, 1);                               \
+    EXPORT(NULL, constants, update, NULL, rows)
 #endif
 
 #endif

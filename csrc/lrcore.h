@@ -84,18 +84,19 @@ enum {
 enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_SCALARS = 6, LRC_MAX_DIMS = 64 };
 
 typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_EITHER, LRC_INSIDE } lrc_decay;
-typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP } lrc_scope;
+typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW } lrc_scope;
 
 /* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
  * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it or a scalar starts at
  * ("s=initial_accumulator_value", "x0=p" at the parameter; otherwise zero), that it is never negative
- * ("v+") or that it must not be kept in 8 bits ("vmax!"). A hyper-parameter that may be left out is NaN
- * where it is. */
+ * ("v+"), that it must not be kept in 8 bits ("vmax!") or that it is one real for each row of the
+ * parameter ("s/"); and of the rule that a gradient may be of some rows alone ("rows"). A
+ * hyper-parameter that may be left out is NaN where it is. */
 typedef struct {
     const char *name, *states, *hypers, *notes;
-    int decay;           /* lrc_decay: what the pipeline does with weight_decay */
-    int scope;           /* lrc_scope: whether a tensor or a group keeps the scalars */
-    int sums;            /* taken by a sweep of their own before the update; 0: one sweep */
+    int decay; /* lrc_decay: what the pipeline does with weight_decay */
+    int scope; /* lrc_scope: whether a tensor or a group keeps the scalars, a row states */
+    int sums;  /* taken by a sweep of their own before the update; 0: one sweep */
     const char *scalars; /* numbers that the rule keeps from step to step */
 } lrc_rule_info;
 
@@ -138,6 +139,9 @@ typedef struct {
     void *trace;                 /* real: the previous step, as far as it is kept; see lrc_stats */
     int64_t units;               /* agc: output units; 0: 1 */
     int unit_columns; /* agc: 1: element i belongs to unit i % units; 0: to i / (n / units) */
+    int64_t row;      /* elements of a row: n over the length of the first axis; 0: 1 */
+    int64_t n_rows;   /* these three and rows: see lrc_name_rows() */
+    const int64_t *rows, *first, *place;
     double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_TENSOR */
 } lrc_tensor;
 
@@ -152,9 +156,9 @@ typedef struct {
     const lrc_schedule *clip_norm_schedule;
     double agc, agc_eps; /* clipping by output unit (agc 0: off); see lrc_plan_agc() */
     int maximize;
-    int select;       /* lrc_select: which elements of a step are made */
-    int rounding;     /* lrc_rounding, of narrow parameters and state */
-    double grad_norm; /* of the last step, where clip_norm was on */
+    int select;                     /* lrc_select: which elements of a step are made */
+    int rounding;                   /* lrc_rounding, of narrow parameters and state */
+    double grad_norm;               /* of the last step, where clip_norm was on */
     double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_GROUP */
 } lrc_group;
 
@@ -221,6 +225,17 @@ int lrc_step(lrc_plan *plan);
  * calls in place of g, and starts anew; lrc_drop() starts anew without one. */
 void lrc_accumulate(lrc_plan *plan);
 void lrc_drop(lrc_plan *plan);
+
+/* Lets the gradient be of some rows alone: g is then n rows, in order, and row i of it belongs to the
+ * row indices[i] of the tensor; those of one index are added up in the order of i, in real. The update
+ * is the one that a tensor of the named rows alone would get: all others stay as they are, with their
+ * state, and cost nothing. Needs a rule whose notes say "rows", and room for 4 n numbers, which, with
+ * indices, must stay until the update is made. A plan with such gradients has no averages, stats,
+ * zero_grads, lrc_accumulate(), agc or states of LRC_Q8. `height` is the length of the tensor's first
+ * axis. Returns -1, or the first i whose index is not in [0, height), and then names none.
+ * x->rows = NULL makes g a gradient of all rows again. */
+int64_t lrc_name_rows(lrc_tensor *x, int64_t height, int64_t n, const int64_t *indices,
+                      int64_t *room);
 
 /* Room for agc. lrc_plan_new() makes it where a group has agc already; call this where it is switched
  * on later. 0 when there is no memory. */

@@ -30,14 +30,14 @@ static int length(const char *list)
     return n;
 }
 
-/* The states whose notes say "name+". */
-static unsigned positive(const lrc_rule_info *rule)
+/* The states whose notes are "name" and this sign. */
+static unsigned noted(const lrc_rule_info *rule, char sign)
 {
     unsigned found = 0;
     for (const char *note = rule->notes; *note;) {
         size_t n = strcspn(note, " ");
         char name[64];
-        if (n > 1 && n < sizeof name && note[n - 1] == '+') {
+        if (n > 1 && n < sizeof name && note[n - 1] == sign) {
             memcpy(name, note, n - 1);
             name[n - 1] = 0;
             found |= 1u << place(rule->states, name);
@@ -47,23 +47,69 @@ static unsigned positive(const lrc_rule_info *rule)
     return found;
 }
 
-static void cut(lrc_plan *plan)
+/* How many rows a task takes: those that make up a chunk. */
+static int64_t rows_at_once(const lrc_tensor *x)
+{
+    int64_t size = lrc_row(x);
+    return size < LRC_CHUNK ? LRC_CHUNK / size : 1;
+}
+
+static void cut_rows(lrc_work *w, int64_t tensor, const lrc_tensor *x, int64_t n)
+{
+    int64_t rows = n / lrc_row(x), step = rows_at_once(x);
+    for (int64_t r = 0; r < rows; r += step)
+        w->row_tasks[w->n_row_tasks++] = (lrc_units){tensor, r, rows - r < step ? rows - r : step};
+}
+
+void lrc_cut(lrc_plan *plan, int whole)
 {
     lrc_work *w = plan->work;
     int64_t c = 0, task = 0, open = 0;
+    w->named = !whole;
+    w->n_elements = w->n_row_tasks = 0;
     for (int64_t i = 0; i < plan->n_tensors; i++) {
-        for (int64_t at = 0; at < plan->tensors[i].n; at += LRC_CHUNK, c++) {
-            int64_t left = plan->tensors[i].n - at;
+        const lrc_tensor *x = &plan->tensors[i];
+        int64_t n = whole ? x->n : lrc_extent(x);
+        w->first[i] = c;
+        for (int64_t at = 0; at < n; at += LRC_CHUNK, c++) {
+            int64_t left = n - at;
             w->chunks[c] = (lrc_chunk){i, at, left < LRC_CHUNK ? left : LRC_CHUNK};
             if (open == 0)
                 w->tasks[task++] = c;
             open += w->chunks[c].n;
             open = open < TASK ? open : 0;
         }
-        w->n_elements += plan->tensors[i].n;
+        w->n_elements += n;
+        if (w->row_tasks)
+            cut_rows(w, i, x, n);
     }
     w->n_tasks = task;
     w->tasks[task] = c;
+    w->n_chunks = w->first[plan->n_tensors] = c;
+}
+
+/* Room for what a rule finds out about each row. */
+static int plan_rows(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    int64_t rows = 0, tasks = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        int64_t n = x->n / lrc_row(x), step = rows_at_once(x);
+        rows += n;
+        tasks += (n + step - 1) / step;
+    }
+    w->row_tasks = malloc(((size_t)tasks + 1) * sizeof *w->row_tasks);
+    w->row_factors = malloc(((size_t)plan->n_tensors + 1) * sizeof *w->row_factors);
+    w->all_row_factors = malloc(((size_t)rows + 1) * sizeof *w->all_row_factors);
+    if (!w->row_tasks || !w->row_factors || !w->all_row_factors)
+        return 0;
+    double *next = w->all_row_factors; /* room for doubles; floats use half of it */
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        w->row_factors[i] = next;
+        next += plan->tensors[i].n / lrc_row(&plan->tensors[i]);
+    }
+    return 1;
 }
 
 lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t n_groups,
@@ -88,12 +134,13 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
                        .groups = groups,
                        .trace_every = 1,
                        .work = w};
-    w->n_chunks = n_chunks;
     w->decay = place(row->hypers, "weight_decay");
     w->either = row->decay == LRC_EITHER ? place(row->hypers, "decoupled_weight_decay") : -1;
     w->states = length(row->states);
-    w->positive = positive(row);
+    w->positive = noted(row, '+');
+    w->of_rows = noted(row, '/');
     w->chunks = malloc(c * sizeof *w->chunks);
+    w->first = malloc(n * sizeof *w->first);
     w->tasks = malloc(c * sizeof *w->tasks);
     w->sums = malloc(c * LRC_MAX_SUMS * sizeof *w->sums);
     w->seen = malloc(c * LRC_OBSERVED * sizeof *w->seen);
@@ -103,16 +150,18 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     w->latest = malloc(k * 4 * sizeof *w->latest);
     w->clip = malloc(k * sizeof *w->clip);
     w->groups = malloc(k * sizeof *w->groups);
-    int room = w->chunks && w->tasks && w->sums && w->seen && w->bad && w->constants && w->slot &&
-               w->latest && w->clip && w->groups;
+    int room = w->chunks && w->first && w->tasks && w->sums && w->seen && w->bad && w->constants &&
+               w->slot && w->latest && w->clip && w->groups;
     for (int64_t i = 0; room && i < n_groups; i++)
         if (groups[i].agc != 0)
             room = lrc_plan_agc(plan);
+    if (room && row->scope == LRC_ROW)
+        room = plan_rows(plan);
     if (!room) {
         lrc_plan_free(plan);
         return NULL;
     }
-    cut(plan);
+    lrc_cut(plan, 1);
     return plan;
 }
 
@@ -132,6 +181,7 @@ void lrc_plan_free(lrc_plan *plan)
         return;
     lrc_work *w = plan->work;
     free(w->chunks);
+    free(w->first);
     free(w->tasks);
     free(w->sums);
     free(w->seen);
@@ -141,6 +191,9 @@ void lrc_plan_free(lrc_plan *plan)
     free(w->latest);
     free(w->clip);
     free(w->groups);
+    free(w->row_tasks);
+    free(w->row_factors);
+    free(w->all_row_factors);
     drop_units(w);
     free(w);
     free(plan);

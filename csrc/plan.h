@@ -10,8 +10,9 @@ typedef struct {
 } lrc_units;
 
 struct lrc_work {
-    int64_t n_chunks, n_tasks, n_elements;
+    int64_t n_chunks, n_tasks, n_elements; /* of the step */
     lrc_chunk *chunks;
+    int64_t *first;           /* of a tensor's chunks; one more: the end */
     int64_t *tasks;           /* n_tasks + 1 first chunks */
     double *sums;             /* LRC_MAX_SUMS a chunk */
     double *seen;             /* LRC_OBSERVED a chunk, where there are statistics */
@@ -26,15 +27,24 @@ struct lrc_work {
     lrc_units *units;
     void **factors;
     double *all_factors;
-    int decay, either;        /* places in h of weight_decay and what decides on it; -1: none */
-    int states;               /* of the rule's row */
-    unsigned positive;        /* bit j: state j is never negative */
-    int square, write;        /* what the norm or roofline sweep is asked for */
+    int64_t n_row_tasks; /* LRC_ROW: the same for rows of the step */
+    lrc_units *row_tasks;
+    void **row_factors;
+    double *all_row_factors;
+    int decay, either; /* places in h of weight_decay and what decides on it; -1: none */
+    int states;        /* of the rule's row */
+    unsigned positive; /* bit j: state j is never negative */
+    unsigned of_rows;  /* bit j: state j is one number a row */
+    int named;         /* the cut is for a step with gradients of named rows */
+    int square, write; /* what the norm or roofline sweep is asked for */
 };
 
 /* 0: float32, 1: float64. */
 static inline int lrc_arithmetic(const lrc_tensor *x) { return x->dtype == LRC_F64; }
 
 static inline int64_t lrc_chunks_of(int64_t n) { return n / LRC_CHUNK + (n % LRC_CHUNK != 0); }
+
+/* Cuts the tensors, of each what the step's gradient is of, or with `whole` all of it. */
+void lrc_cut(lrc_plan *plan, int whole);
 
 #endif

@@ -80,7 +80,8 @@ void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, in
         touched t = {0}, given = {0};
         add(&t, x->p, x->dtype, at, n);
         for (int j = 0; j < LRC_MAX_STATES; j++)
-            add(&t, x->state[j], x->state_dtype, at, n);
+            if (!(c->of_rows >> j & 1) || lrc_row(x) == 1)
+                add(&t, x->state[j], x->state_dtype, at, n);
         for (int j = 0; write && j < LRC_AVERAGES; j++)
             if (c->average[j] != 0)
                 add(&t, x->average[j], LRC_REAL, at, n);

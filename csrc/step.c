@@ -1,6 +1,7 @@
 /* The block pipeline. A chunk is walked in blocks that fit the first cache; each stage is a plain
  * loop over the block, and one that is off costs nothing. The order of the stages is part of the
  * promise of bits. Knows no rule. */
+#include "gradient.h"
 #include "reduce.h"
 #include "roofline.h"
 #include "stages.h"
@@ -24,7 +25,7 @@ enum { ROW = LRC_BLOCK + 64 / sizeof(real) };
 
 typedef struct {
     _Alignas(64) real g[ROW];
-    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW];
+    real p[ROW], old[ROW], state[LRC_MAX_STATES][ROW], mean[ROW], row[ROW];
 } workbench;
 
 /* A block as reals: in place, or on the workbench. */
@@ -32,7 +33,7 @@ typedef struct {
     int64_t at;
     size_t n;
     const real *g;
-    real *p, *state[LRC_MAX_STATES];
+    real *p, *state[LRC_MAX_STATES + 1]; /* the last: OF_ROW */
 } block;
 
 /* What is the same for all blocks of a chunk: which arrays are reals, and can be worked on where they
@@ -40,12 +41,13 @@ typedef struct {
 typedef struct {
     const lrc_tensor *x;
     const lrc_constants *c;
-    const real *g; /* NULL: it must be loaded */
-    real *p;       /* NULL: it must be decoded, and stored */
-    real *state[LRC_MAX_STATES];
-    int states;  /* of the rule's row */
-    int decoded; /* those that must be */
-    int treated; /* whether the rule sees another gradient than was given */
+    const real *g;    /* NULL: it must be loaded */
+    const real *rows; /* what OF_ROW is spread from; NULL: not known yet, or the rule has none */
+    real *p;          /* NULL: it must be decoded, and stored */
+    real *state[LRC_MAX_STATES]; /* one a row: NULL */
+    int states;                  /* of the rule's row */
+    int decoded;                 /* those that must be */
+    int treated;                 /* whether the rule sees another gradient than was given */
     int averages, stored;
 } passage;
 
@@ -53,80 +55,6 @@ typedef struct {
 static size_t block_size(int64_t at, int64_t end)
 {
     return end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
-}
-
-/* ------------------------------------------------------------ stage 1: load the gradient */
-
-static int g_dtype(const lrc_tensor *x) { return x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype; }
-
-static void zero_run(size_t width, int64_t n, char *g, int64_t stride)
-{
-    const uint64_t nothing = 0;
-    if (width == 4)
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 4);
-    else if (width == 8)
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 8);
-    else
-        for (int64_t i = 0; i < n; i++)
-            memcpy(g + i * stride, &nothing, 2);
-}
-
-/* Elements at .. at + n - 1, in C order, of a gradient of any shape and strides: read into out, or
- * set to zero where out is NULL. */
-static void strided(const lrc_tensor *x, int64_t at, int64_t n, real *out)
-{
-    int last = x->g_ndim - 1, dtype = g_dtype(x);
-    int64_t index[LRC_MAX_DIMS], rest = at;
-    for (int d = last; d >= 0; d--) {
-        index[d] = rest % x->g_shape[d];
-        rest /= x->g_shape[d];
-    }
-    while (n > 0) {
-        char *g = (char *)(uintptr_t)x->g;
-        for (int d = 0; d <= last; d++)
-            g += index[d] * x->g_stride[d];
-        int64_t run = x->g_shape[last] - index[last];
-        run = run < n ? run : n;
-        if (out) {
-            NAME(gather)(dtype, (size_t)run, g, x->g_stride[last], out);
-            out += run;
-        } else
-            zero_run((size_t)NAME(width)[dtype], run, g, x->g_stride[last]);
-        n -= run;
-        index[last] = 0;
-        for (int d = last - 1; d >= 0 && ++index[d] == x->g_shape[d]; d--)
-            index[d] = 0;
-    }
-}
-
-/* The gradient where it is real and in order already, and can be used where it stands. */
-static const real *in_place(const lrc_tensor *x)
-{
-    return x->g_ndim == 0 && g_dtype(x) == REAL_DTYPE ? x->g : NULL;
-}
-
-static const real *load(const lrc_tensor *x, int64_t at, size_t n, real *buf)
-{
-    if (x->g_ndim) {
-        strided(x, at, (int64_t)n, buf);
-        return buf;
-    }
-    const real *here = in_place(x);
-    if (here)
-        return here + at;
-    const lrc_array g = {(void *)(uintptr_t)x->g, NULL, g_dtype(x), 0};
-    return NAME(decode)(&g, at, n, buf);
-}
-
-static void zero_block(const lrc_tensor *x, int64_t at, size_t n)
-{
-    int64_t width = NAME(width)[g_dtype(x)];
-    if (x->g_ndim)
-        strided(x, at, (int64_t)n, NULL);
-    else
-        memset((char *)(uintptr_t)x->g + at * width, 0, n * (size_t)width);
 }
 
 /* --------------------------------------------------------- stages 2 to 4: up to the rule */
@@ -151,30 +79,89 @@ static lrc_array state(const passage *a, int j)
     return (lrc_array){x->state[j], x->scale[j], x->state_dtype, a->c->positive >> j & 1};
 }
 
+static int is_real(int dtype) { return dtype == LRC_REAL || dtype == REAL_DTYPE; }
+
+/* A block of an array as reals: in place, or in buf. Of named rows always in buf. */
+static real *fetch(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, real *buf)
+{
+    float raw[LRC_BLOCK]; /* or less than a float each */
+    if (!x->rows)
+        return NAME(decode)(a, at, n, buf);
+    if (is_real(a->dtype)) {
+        NAME(collect)(x, at, n, sizeof(real), a->data, buf);
+        return buf;
+    }
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    NAME(collect)(x, at, n, NAME(width)[a->dtype], a->data, raw);
+    return NAME(decode)(&b, 0, n, buf);
+}
+
+/* The inverse, rounded as encode() does. */
+static void keep(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, const real *from,
+                 const uint32_t *random, int odd)
+{
+    float raw[LRC_BLOCK];
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    if (!x->rows)
+        NAME(encode)(a, at, n, from, random, odd);
+    else if (is_real(a->dtype))
+        NAME(scatter)(x, at, n, sizeof(real), from, a->data);
+    else {
+        NAME(encode)(&b, 0, n, from, random, odd);
+        NAME(scatter)(x, at, n, NAME(width)[a->dtype], raw, a->data);
+    }
+}
+
+static void fetch_split(const lrc_tensor *x, int64_t at, size_t n, real *buf)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        return;
+    }
+    NAME(collect)(x, at, n, sizeof *upper, x->p, upper);
+    NAME(collect)(x, at, n, sizeof *lower, x->master, lower);
+    NAME(join)(n, upper, lower, buf);
+}
+
+static void keep_split(const lrc_tensor *x, int64_t at, size_t n, const real *from)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(split)(n, from, (uint16_t *)x->p + at, (uint16_t *)x->master + at);
+        return;
+    }
+    NAME(split)(n, from, upper, lower);
+    NAME(scatter)(x, at, n, sizeof *upper, upper, x->p);
+    NAME(scatter)(x, at, n, sizeof *lower, lower, x->master);
+}
+
 /* The parameter's value, of which a master knows more than p. */
 static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
 {
     if (x->master_kind == LRC_SPLIT) {
-        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        fetch_split(x, at, n, buf);
         return buf;
     }
     int master = x->master_kind == LRC_MASTER;
     const lrc_array p = {master ? x->master : x->p, NULL, master ? LRC_F32 : x->dtype, 0};
-    return NAME(decode)(&p, at, n, buf);
+    return fetch(x, &p, at, n, buf);
 }
 
 static inline void enter(const lrc_tensor *x, const lrc_constants *c, passage *a)
 {
-    int real_state = x->state_dtype == LRC_REAL || x->state_dtype == REAL_DTYPE;
+    int here = is_real(x->state_dtype) && !x->rows;
     a->x = x;
     a->c = c;
-    a->g = in_place(x);
-    a->p = x->dtype == REAL_DTYPE ? x->p : NULL;
+    a->g = NAME(in_place)(x);
+    a->rows = c->row_factors;
+    a->p = x->dtype == REAL_DTYPE && !x->rows ? x->p : NULL;
     a->states = c->states;
     a->decoded = 0;
     for (int j = 0; j < a->states; j++) {
-        a->state[j] = real_state ? x->state[j] : NULL;
-        a->decoded |= (x->state[j] && !real_state) << j;
+        int of_rows = c->of_rows >> j & 1;
+        a->state[j] = here && !of_rows ? x->state[j] : NULL;
+        a->decoded |= (x->state[j] && !here && !of_rows) << j;
     }
     a->averages = c->average[LRC_SLOW] != 0 || c->average[LRC_EMA] != 0 || c->average[LRC_SWA] != 0;
     a->stored = a->decoded || !a->p;
@@ -186,7 +173,7 @@ static void open_states(const passage *a, workbench *w, block *b)
     for (int j = 0; j < a->states; j++)
         if (a->decoded >> j & 1) {
             const lrc_array s = state(a, j);
-            b->state[j] = NAME(decode)(&s, b->at, b->n, w->state[j]);
+            b->state[j] = fetch(a->x, &s, b->at, b->n, w->state[j]);
         }
 }
 
@@ -195,12 +182,14 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
     size_t n = block_size(at, end);
     b->at = at;
     b->n = n;
-    b->g = a->g ? a->g + at : load(a->x, at, n, w->g);
+    b->g = a->g ? a->g + at : NAME(load)(a->x, at, n, w->g);
     b->p = a->p ? a->p + at : open_p(a->x, at, n, w->p);
     for (int j = 0; j < a->states; j++)
         b->state[j] = a->state[j] ? a->state[j] + at : NULL;
     if (a->decoded)
         open_states(a, w, b);
+    if (a->rows)
+        b->state[LRC_MAX_STATES] = NAME(spread)(lrc_row(a->x), at, n, a->rows, w->row);
 }
 
 /* The rule on a copy: nothing that is stored changes. */
@@ -263,18 +252,21 @@ static void store(const passage *a, int64_t tensor, const block *b)
         if (!(a->decoded >> j & 1))
             continue;
         const lrc_array s = state(a, j);
-        int wanted = s.dtype != LRC_F32 && (stochastic || s.positive);
-        NAME(encode)(&s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
+        int wanted = NAME(width)[s.dtype] < 4 && (stochastic || s.positive);
+        keep(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
     }
     if (a->p)
         return;
-    const lrc_array p = {x->p, NULL, x->dtype, 0};
     if (x->master_kind == LRC_SPLIT) {
-        NAME(split)(b->n, b->p, (uint16_t *)x->p + b->at, (uint16_t *)x->master + b->at);
+        keep_split(x, b->at, b->n, b->p);
         return;
     }
-    const uint32_t *random = bits(a, tensor, LRC_DRAW_P, stochastic, b, &d);
-    NAME(encode)(&p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
+    if (x->master_kind == LRC_MASTER && x->rows)
+        NAME(scatter)(x, b->at, b->n, sizeof(real), b->p, x->master);
+    const lrc_array p = {x->p, NULL, x->dtype, 0};
+    int wanted = NAME(width)[x->dtype] < 4 && stochastic;
+    const uint32_t *random = bits(a, tensor, LRC_DRAW_P, wanted, b, &d);
+    keep(x, &p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
 }
 
 /* ------------------------------------------------------------------------- statistics */
@@ -344,9 +336,137 @@ static void observe(const lrc_tensor *x, lrc_chunk k, double *seen)
     observed o = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        watch_gradient(n, at, load(x, at, n, buf), &o);
+        watch_gradient(n, at, NAME(load)(x, at, n, buf), &o);
     }
     report(&o, seen);
+}
+
+/* ------------------------------------------------------------- sums over units and rows */
+
+/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
+static double few(size_t n, const real *a)
+{
+    double lane[LRC_LANES];
+    size_t half = 1;
+    while (2 * half < n)
+        half *= 2;
+    for (size_t i = 0; i < 2 * half; i++)
+        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
+    for (; half; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static double many(size_t n, const real *a, lrc_lanes *lanes)
+{
+    NAME(sum)(n, a, a, lanes);
+    return NAME(total)(lanes);
+}
+
+static inline void halve(double *lane, size_t w)
+{
+    for (size_t j = 0; j < w; j++)
+        lane[j] += lane[j + w];
+}
+
+/* Of a whole row at once: the lanes stay in registers. */
+static inline double squares_of(size_t n, const real *a)
+{
+    double lane[LRC_LANES] = {0};
+    size_t i = 0, rest = n % LRC_LANES;
+    if (n < LRC_LANES)
+        return few(n, a);
+    for (; i < n - rest; i += LRC_LANES)
+        for (size_t j = 0; j < LRC_LANES; j++)
+            lane[j] += (double)a[i + j] * (double)a[i + j];
+    for (size_t j = 0; j < rest; j++)
+        lane[j] += (double)a[i + j] * (double)a[i + j];
+    halve(lane, 16);
+    halve(lane, 8);
+    halve(lane, 4);
+    halve(lane, 2);
+    halve(lane, 1);
+    return lane[0];
+}
+
+/* ------------------------------------------------------------ states of one number a row */
+
+/* Of whole rows that are in one block. */
+static void mean_squares(int64_t size, size_t rows, const real *g, real *restrict mean)
+{
+    if (size == 1)
+        EACH (i, rows)
+            mean[i] = g[i] * g[i];
+    else
+        for (size_t i = 0; i < rows; i++)
+            mean[i] = (real)(squares_of((size_t)size, g + (int64_t)i * size) / (double)size);
+}
+
+/* The rule's part for the rows from `first` on, at most a block of them: their states are where they
+ * stand, or brought together and, afterwards, back. */
+static void set_rows(int rule, const passage *a, int64_t first, size_t n, workbench *w, real *mean)
+{
+    const lrc_tensor *x = a->x;
+    const int64_t *rows = x->rows ? x->rows + first : NULL;
+    real *state[LRC_MAX_STATES + 1] = {0};
+    for (int j = 0; j < a->states; j++)
+        if (x->state[j] && a->c->of_rows >> j & 1) {
+            real *all = x->state[j];
+            state[j] = rows ? w->state[j] : all + first;
+            for (size_t i = 0; rows && i < n; i++)
+                state[j][i] = all[rows[i]];
+        }
+    kernels[rule]->rows(n, mean, state, a->c->rule);
+    for (int j = 0; rows && j < a->states; j++)
+        for (size_t i = 0; state[j] && i < n; i++)
+            ((real *)x->state[j])[rows[i]] = state[j][i];
+}
+
+/* A block of whole rows: all of it in one pass. */
+static void open_rows(int rule, const passage *a, workbench *w, block *b)
+{
+    int64_t size = lrc_row(a->x);
+    size_t n = b->n / (size_t)size;
+    mean_squares(size, n, b->g, w->mean);
+    set_rows(rule, a, b->at / size, n, w, w->mean);
+    b->state[LRC_MAX_STATES] = NAME(spread)(size, 0, b->n, w->mean, w->row);
+}
+
+/* The gradient of a block as a rule sees it. */
+static const real *seen_gradient(const passage *a, int64_t at, int64_t end, workbench *w)
+{
+    size_t n = block_size(at, end);
+    block b = {.at = at, .n = n, .g = NAME(load)(a->x, at, n, w->g)};
+    if (a->c->coupled != 0)
+        b.p = open_p(a->x, at, n, w->p);
+    if (a->treated)
+        treat(a, w, &b);
+    return b.g;
+}
+
+/* As many rows at a time as a block holds; of a longer row, a block at a time. */
+static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                 void *factors)
+{
+    workbench w;
+    passage a;
+    int64_t size = lrc_row(x), at_once = size < LRC_BLOCK ? LRC_BLOCK / size : 1;
+    enter(x, c, &a);
+    for (int64_t r = first, end = first + n, m; r < end; r += m) {
+        real *mean = (real *)factors + r;
+        m = at_once < end - r ? at_once : end - r;
+        if (size <= LRC_BLOCK)
+            mean_squares(size, (size_t)m, seen_gradient(&a, r * size, (r + m) * size, &w), mean);
+        else {
+            lrc_lanes lanes = {0};
+            double sum = 0;
+            for (int64_t at = r * size, stop = at + size; at < stop; at += LRC_BLOCK)
+                sum = many(block_size(at, stop), seen_gradient(&a, at, stop, &w), &lanes);
+            *mean = (real)(sum / (double)size);
+        }
+        set_rows(rule, &a, r, (size_t)m, &w, mean);
+    }
 }
 
 /* ------------------------------------------------------------------------- the sweeps */
@@ -363,7 +483,7 @@ static void follow(const passage *a, lrc_chunk k, workbench *w, block *b, observ
     if (o)
         watch_step(a->x, w, b, o);
     if (a->c->zero_grads)
-        zero_block(a->x, b->at, b->n);
+        NAME(zero_gradient)(a->x, b->at, b->n);
 }
 
 static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, double *seen)
@@ -383,6 +503,8 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
             watch_gradient(b.n, at, b.g, &o); /* on the workbench, where treat() may change it */
         if (a.treated)
             treat(&a, &w, &b);
+        if (c->of_rows && !a.rows)
+            open_rows(rule, &a, &w, &b);
         if (remembered)
             memcpy(w.old, b.p, b.n * sizeof(real));
         kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
@@ -444,7 +566,7 @@ static int finite(const lrc_tensor *x, lrc_chunk k)
     int all = 1;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        all &= NAME(finite)(n, load(x, at, n, buf));
+        all &= NAME(finite)(n, NAME(load)(x, at, n, buf));
     }
     return all;
 }
@@ -456,7 +578,7 @@ static int norm(const lrc_tensor *x, lrc_chunk k, double *sum)
     lrc_lanes lanes = {0};
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        const real *g = load(x, at, n, buf);
+        const real *g = NAME(load)(x, at, n, buf);
         NAME(sum)(n, g, g, &lanes);
     }
     *sum = NAME(total)(&lanes);
@@ -468,7 +590,7 @@ static void accumulate(const lrc_tensor *x, lrc_chunk k)
     real buf[LRC_BLOCK];
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = block_size(at, end);
-        const real *g = load(x, at, n, buf);
+        const real *g = NAME(load)(x, at, n, buf);
         real *sum = (real *)x->sum + at;
         if (x->summed)
             EACH (i, n)
@@ -481,7 +603,7 @@ static void accumulate(const lrc_tensor *x, lrc_chunk k)
 static void zero(const lrc_tensor *x, lrc_chunk k)
 {
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK)
-        zero_block(x, at, block_size(at, end));
+        NAME(zero_gradient)(x, at, block_size(at, end));
 }
 
 static void estimate(int rule, const double *h, const lrc_seen *seen, double *scalars)
@@ -505,27 +627,6 @@ static double unit_factor(double pp, double gg, double scale, double clip, doubl
     return g < most ? 1 : most / (g > 1e-6 ? g : 1e-6);
 }
 
-/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
-static double few(size_t n, const real *a)
-{
-    double lane[LRC_LANES];
-    size_t half = 1;
-    while (2 * half < n)
-        half *= 2;
-    for (size_t i = 0; i < 2 * half; i++)
-        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
-    for (; half; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
-}
-
-static double many(size_t n, const real *a, lrc_lanes *lanes)
-{
-    NAME(sum)(n, a, a, lanes);
-    return NAME(total)(lanes);
-}
-
 /* As many rows at a time as a block holds; of a longer row, a block at a time. */
 static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                       double least_norm, real *factors)
@@ -539,7 +640,7 @@ static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scal
         m = rows < end - u ? rows : end - u;
         for (int64_t at = u * size, stop = (u + m) * size; at < stop; at += LRC_BLOCK) {
             size_t k = block_size(at, stop);
-            const real *gs = load(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
+            const real *gs = NAME(load)(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
             for (int64_t i = 0; size < LRC_LANES && i < m; i++)
                 factors[u + i] =
                     (real)unit_factor(few((size_t)size, ps + i * size),
@@ -563,7 +664,7 @@ static void unit_columns(const lrc_tensor *x, int64_t first, int64_t n, double s
     int64_t rows = n == x->units ? LRC_BLOCK / n : 1, step = rows * x->units;
     for (int64_t at = first; at < x->n; at += step) {
         int64_t left = (x->n - at + x->units - 1) / x->units, m = rows < left ? rows : left;
-        const real *g = load(x, at, (size_t)(m * n), g_buf),
+        const real *g = NAME(load)(x, at, (size_t)(m * n), g_buf),
                    *p = open_p(x, at, (size_t)(m * n), p_buf);
         for (int64_t r = 0; r < m; r++)
             for (int64_t i = 0; i < n; i++) {
@@ -582,5 +683,16 @@ static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, d
 }
 
 extern const lrc_engine NAME(engine);
-const lrc_engine NAME(engine) = {estimate, constants, update,     trial, measure, finite,
-                                 norm,     observe,   accumulate, zero,  units,   NAME(roofline)};
+const lrc_engine NAME(engine) = {.estimate = estimate,
+                                 .constants = constants,
+                                 .update = update,
+                                 .trial = trial,
+                                 .measure = measure,
+                                 .rows = rows,
+                                 .finite = finite,
+                                 .norm = norm,
+                                 .observe = observe,
+                                 .accumulate = accumulate,
+                                 .zero = zero,
+                                 .units = units,
+                                 .roofline = NAME(roofline)};

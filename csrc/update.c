@@ -46,6 +46,34 @@ static void unit_task(void *context, size_t i)
                                          w->factors[u.tensor]);
 }
 
+/* Whether a tensor's rows must be looked at before the update: where they end inside a block, or
+ * something else is to be known of the step before. */
+static int row_sweep(const lrc_plan *plan, const lrc_tensor *x)
+{
+    int known = plan->groups[x->group].select == LRC_CAUTIOUS;
+    return x->g && plan->work->of_rows && (known || LRC_BLOCK % lrc_row(x) != 0);
+}
+
+static int has_row_sweep(const lrc_plan *plan)
+{
+    int any = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        any |= row_sweep(plan, &plan->tensors[i]);
+    return any;
+}
+
+static void row_task(void *context, size_t i)
+{
+    lrc_plan *plan = context;
+    lrc_work *w = plan->work;
+    const lrc_units u = w->row_tasks[i];
+    const lrc_tensor *x = &plan->tensors[u.tensor];
+    if (row_sweep(plan, x))
+        w->engines[lrc_arithmetic(x)]->rows(plan->rule, x, u.first, u.n,
+                                            &w->constants[w->slot[u.tensor]],
+                                            w->row_factors[u.tensor]);
+}
+
 /* Small steps run on the caller's thread. */
 static void run(lrc_plan *plan, int64_t n, void (*task)(void *context, size_t i), void *context)
 {
@@ -245,6 +273,7 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     c->coupled = kind == LRC_COUPLED && w->decay >= 0 ? h[w->decay] : 0;
     c->keep = kind == LRC_DECOUPLED ? 1 - h[0] * h[w->decay] : 1;
     c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
+    c->row_factors = row_sweep(plan, x) ? w->row_factors[i] : NULL;
     c->select = g->select;
     c->rounding = g->rounding;
     c->zero_grads = plan->zero_grads && plan->micro == 0;
@@ -252,6 +281,7 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     c->seed = plan->seed;
     c->states = w->states;
     c->positive = w->positive;
+    c->of_rows = w->of_rows;
     c->trace_every = plan->trace_every;
     set_averages(plan, x, c->average);
     w->engines[lrc_arithmetic(x)]->constants(plan->rule, h, x->t + 1, scalars_of(plan, x), c);
@@ -275,7 +305,7 @@ static void share_constants(lrc_plan *plan)
         const lrc_tensor *x = &plan->tensors[i];
         const lrc_group *g = &plan->groups[x->group];
         int64_t *latest = &w->latest[x->group * 4 + lrc_arithmetic(x) * 2 + (x->no_decay != 0)];
-        int alone = g->agc != 0 || g->select == LRC_CAUTIOUS;
+        int alone = g->agc != 0 || g->select == LRC_CAUTIOUS || w->row_factors;
         if (!x->g)
             continue;
         if (alone || *latest < 0 || !alike(&plan->tensors[*latest], x)) {
@@ -287,15 +317,16 @@ static void share_constants(lrc_plan *plan)
     }
 }
 
-/* A tensor's sums over the `count` columns of its chunks; `*c` is its first chunk, then the next. */
-static void add_up(const lrc_tensor *x, const double *rows, int width, int count, int64_t *c,
+/* A tensor's sums over the `count` columns of its chunks. */
+static void add_up(const lrc_plan *plan, int64_t i, const double *rows, int width, int count,
                    double *total)
 {
+    const lrc_work *w = plan->work;
     for (int j = 0; j < count; j++)
         total[j] = 0;
-    for (int64_t end = *c + lrc_chunks_of(x->n); *c < end; ++*c)
-        for (int j = 0; x->g && j < count; j++)
-            total[j] += rows[*c * width + j];
+    for (int64_t c = w->first[i]; plan->tensors[i].g && c < w->first[i + 1]; c++)
+        for (int j = 0; j < count; j++)
+            total[j] += rows[c * width + j];
 }
 
 /* The loss as what a group makes smaller. */
@@ -328,13 +359,12 @@ static void estimate(lrc_plan *plan)
     lrc_work *w = plan->work;
     const lrc_rule_info *row = &lrc_rules[plan->rule];
     double h[LRC_MAX_HYPERS];
-    int64_t c = 0;
     memset(w->groups, 0, (size_t)plan->n_groups * sizeof *w->groups);
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         lrc_tensor *x = &plan->tensors[i];
         lrc_seen own = {.t = x->t + 1, .n = x->n, .loss = loss_of(plan, &plan->groups[x->group])};
         lrc_seen *group = &w->groups[x->group];
-        add_up(x, w->sums, LRC_MAX_SUMS, row->sums, &c, own.sum);
+        add_up(plan, i, w->sums, LRC_MAX_SUMS, row->sums, own.sum);
         if (!x->g)
             continue;
         if (row->scope == LRC_TENSOR) {
@@ -355,15 +385,15 @@ static void estimate(lrc_plan *plan)
 static void try_out(lrc_plan *plan)
 {
     lrc_work *w = plan->work;
-    int64_t c = 0;
     sweep(plan, visit_trial);
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         const lrc_tensor *x = &plan->tensors[i];
         double count;
-        add_up(x, w->sums, LRC_MAX_SUMS, 1, &c, &count);
+        add_up(plan, i, w->sums, LRC_MAX_SUMS, 1, &count);
         if (!x->g || plan->groups[x->group].select != LRC_CAUTIOUS)
             continue;
-        double mean = x->n ? count / (double)x->n : 0;
+        int64_t n = lrc_extent(x);
+        double mean = n ? count / (double)n : 0;
         w->constants[w->slot[i]].chosen = 1 / (mean > 1e-3 ? mean : 1e-3);
     }
 }
@@ -373,12 +403,11 @@ static void try_out(lrc_plan *plan)
 static void report(lrc_plan *plan, int made)
 {
     const lrc_work *w = plan->work;
-    int64_t c = 0;
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         const lrc_tensor *x = &plan->tensors[i];
         const lrc_group *g = &plan->groups[x->group];
         double s[LRC_OBSERVED], unit = divisor(plan);
-        add_up(x, w->seen, LRC_OBSERVED, LRC_OBSERVED, &c, s);
+        add_up(plan, i, w->seen, LRC_OBSERVED, LRC_OBSERVED, s);
         plan->stats[i] = (lrc_stats){0};
         if (!x->g)
             continue;
@@ -407,13 +436,13 @@ static void refuse(lrc_plan *plan)
 
 static void make(lrc_plan *plan)
 {
-    int any_units = 0, any_trial = 0;
+    int any_units = 0, any_trial = 0, any_rows = has_row_sweep(plan);
     for (int64_t k = 0; k < plan->n_groups; k++) {
         any_units |= plan->groups[k].agc != 0;
         any_trial |= plan->groups[k].select == LRC_CAUTIOUS;
     }
     const lrc_rule_info *row = &lrc_rules[plan->rule];
-    if (row->scope != LRC_ELEMENT && !row->sums)
+    if (*row->scalars && !row->sums)
         estimate(plan);
     share_constants(plan);
     if (any_units)
@@ -423,6 +452,8 @@ static void make(lrc_plan *plan)
         estimate(plan);
         share_constants(plan);
     }
+    if (any_rows)
+        run(plan, plan->work->n_row_tasks, row_task, plan);
     if (any_trial)
         try_out(plan);
     sweep(plan, visit_update);
@@ -439,6 +470,7 @@ static void use_sums(lrc_plan *plan)
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         lrc_tensor *x = &plan->tensors[i];
         x->g = x->summed ? x->sum : NULL;
+        x->rows = NULL;
         x->g_dtype = LRC_REAL;
         x->g_ndim = 0;
     }
@@ -451,17 +483,23 @@ void lrc_drop(lrc_plan *plan)
         plan->tensors[i].summed = 0;
 }
 
-static void choose_engines(lrc_plan *plan)
+/* Chooses the kernels, and cuts anew where that depends on the gradients, or did so for the last step. */
+static void begin(lrc_plan *plan)
 {
+    int named = 0;
     memcpy(plan->work->engines, *lrc_current_engines(), sizeof(lrc_engines));
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        named |= plan->tensors[i].g && plan->tensors[i].rows;
+    if (named || plan->work->named)
+        lrc_cut(plan, !named);
 }
 
 int lrc_update(lrc_plan *plan)
 {
     uint64_t before = lrc_fenv_set();
-    choose_engines(plan);
     if (plan->micro)
         use_sums(plan);
+    begin(plan);
     int made = inspect(plan);
     if (made)
         make(plan);
@@ -484,7 +522,7 @@ int lrc_step(lrc_plan *plan)
 void lrc_accumulate(lrc_plan *plan)
 {
     uint64_t before = lrc_fenv_set();
-    choose_engines(plan);
+    begin(plan);
     sweep(plan, visit_accumulate);
     for (int64_t i = 0; i < plan->n_tensors; i++)
         plan->tensors[i].summed += plan->tensors[i].g != NULL;
@@ -495,11 +533,11 @@ void lrc_accumulate(lrc_plan *plan)
 void lrc_roofline(lrc_plan *plan)
 {
     uint64_t before = lrc_fenv_set();
-    choose_engines(plan);
+    begin(plan);
     if (inspect(plan)) {
         share_constants(plan);
         plan->work->write = 0;
-        if (lrc_rules[plan->rule].sums)
+        if (lrc_rules[plan->rule].sums || has_row_sweep(plan))
             sweep(plan, visit_roofline);
         plan->work->write = 1;
         sweep(plan, visit_roofline);

@@ -87,6 +87,7 @@ cdef extern from "lrcore.h" nogil:
         LRC_ELEMENT
         LRC_TENSOR
         LRC_GROUP
+        LRC_ROW
 
     ctypedef struct lrc_tensor:
         void *p
@@ -112,6 +113,11 @@ cdef extern from "lrcore.h" nogil:
         int no_decay
         int unit_columns
         int64_t units
+        int64_t row
+        int64_t n_rows
+        const int64_t *rows
+        const int64_t *first
+        const int64_t *place
         double *scalar
 
     ctypedef struct lrc_group:
@@ -176,6 +182,8 @@ cdef extern from "lrcore.h" nogil:
     void lrc_accumulate(lrc_plan *plan)
     void lrc_drop(lrc_plan *plan)
     int lrc_plan_agc(lrc_plan *plan)
+    int64_t lrc_name_rows(lrc_tensor *x, int64_t height, int64_t n, const int64_t *indices,
+                          int64_t *room)
     void lrc_roofline(lrc_plan *plan)
 
     int lrc_isa_count()

@@ -28,6 +28,7 @@ from ._core import (
 )
 from ._optimizer import Optimizer, ParamGroup
 from ._optimizer.masks import layerwise, matrices_only
+from ._rows import RowGrad
 from ._schedule import Schedule
 from .optimizers import *
 
@@ -59,6 +60,7 @@ __all__ = [
     "NonFiniteError",
     "Optimizer",
     "ParamGroup",
+    "RowGrad",
     "Schedule",
     "Stats",
     "StepStats",

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, optimizers, schedules
-from ._hyper import RULES, domain_of
+from ._hyper import RULES, STATES, domain_of
 from ._optimizer import Optimizer
 from ._optimizer.slots import bfloat16
 from .reference.step import CHUNK
@@ -31,6 +31,7 @@ __all__ = [
     "Case",
     "Results",
     "arrays_of",
+    "by_rows",
     "cases",
     "dtype_of",
     "has_bfloat16",
@@ -227,6 +228,11 @@ def _variants(name: str) -> tuple[tuple[str, ...], ...]:
                     continue
                 out.append(chosen + more)
     return tuple(out)
+
+
+def by_rows(rule: type[Optimizer]) -> bool:
+    """Whether a rule keeps one number for each row of a parameter."""
+    return any(state.of_rows for state in STATES[rule.rule])
 
 
 def has_bfloat16() -> bool:

@@ -9,7 +9,7 @@ each step the gradients, the statistics and what the optimizer says of itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import isqrt
 from random import Random
@@ -24,6 +24,7 @@ from ._cases import (
     SIZES,
     Results,
     arrays_of,
+    by_rows,
     dtype_of,
     has_bfloat16,
     moved,
@@ -33,12 +34,14 @@ from ._cases import (
     switched,
     variants,
 )
+from ._hyper import RULES
 from ._optimizer import Optimizer
+from ._rows import RowGrad
 from .averages import EMA, SWA, Lookahead
 from .options import AGC, LossScaler
 
 __all__ = ["FLOATS", "FORMATS", "LAYOUTS", "MASTERS", "Combination", "Group", "Run", "drawn",
-           "formats"]  # fmt: skip
+           "drawn_rows", "formats"]  # fmt: skip
 
 Array: TypeAlias = NDArray[Any]
 T = TypeVar("T")
@@ -155,7 +158,8 @@ class Combination:
     """One rule with groups, options and gradients of any kind.
 
     `micro` says for each step how many gradients are accumulated for it; 0: it is given one.
-    `gaps` leaves some gradients out; the step `poisoned` has one that is not finite.
+    `gaps` leaves some gradients out; the step `poisoned` has one that is not finite. With `of_rows`
+    most of them are of some rows alone.
     """
 
     seed: int
@@ -166,12 +170,17 @@ class Combination:
     micro: tuple[int, ...] = (0, 0, 0)
     gaps: bool = False
     poisoned: int = -1
+    of_rows: bool = False
 
     dtype: ClassVar[str] = "mixed"
 
     def __str__(self) -> str:
         words = [*_words(self.options), self.kind, f"micro={self.micro}"]
-        words += ["gaps"] * self.gaps + [f"poisoned={self.poisoned}"] * (self.poisoned >= 0)
+        words += (
+            ["of rows"] * self.of_rows
+            + ["gaps"] * self.gaps
+            + [f"poisoned={self.poisoned}"] * (self.poisoned >= 0)
+        )
         groups = " ".join(f"({group})" for group in self.groups)
         return f"seed {self.seed}: {self.rule.rule} {groups} {', '.join(words)}"
 
@@ -208,14 +217,15 @@ class Combination:
         made: Optimizer = rule(given, **options)
         return made
 
-    def gradients(self, k: int, j: int = 0) -> tuple[list[Array | None], list[Array]]:
+    def gradients(self, k: int, j: int = 0) -> tuple[list[Array | RowGrad | None], list[Array]]:
         """Those of the j-th micro-batch of step k, and the memory that they are views of."""
         rng = np.random.default_rng([self.seed, 1, k, j])
         poisoned = int(rng.integers(1, len(SIZES))) if (k, j) == (self.poisoned, 0) else -1
-        out: list[Array | None] = []
+        out: list[Array | RowGrad | None] = []
         memory = []
         for i, n in enumerate(SIZES):
             group = self.groups[i % len(self.groups)]
+            g: Array | RowGrad
             narrowed = group.gradients == "float64" != group.dtype and self.kind != "wild"
             fits = "float32" if narrowed else group.gradients
             row = _row(rng, n, group.gradients, fits, self.kind)
@@ -223,6 +233,8 @@ class Combination:
                 row = row.copy()
                 row[rng.integers(n)] = rng.choice([np.inf, -np.inf, np.nan])
             g, base = LAYOUTS[group.layout](row, group.shape(n), group.order)
+            if self.of_rows and g.ndim and rng.random() < 0.8:
+                g = _some_rows(rng, g)
             out.append(None if self.gaps and rng.random() < 0.15 else g)
             memory.append(base)
         return out, memory
@@ -230,6 +242,16 @@ class Combination:
     def results(self, backend: str) -> Results:
         """All that the steps leave behind."""
         return Run(self, backend=backend).finish()
+
+
+def _some_rows(rng: np.random.Generator, g: Array) -> RowGrad:
+    """Rows of a gradient: none, a few or most, in order or not, each once or several times."""
+    height = g.shape[0]
+    count = int(rng.choice([0, 1, height // 8, height])) if height else 0
+    indices = rng.integers(0, max(height, 1), count)
+    if rng.random() < 0.4:
+        indices = np.unique(indices)
+    return RowGrad(indices, g[rng.permutation(height)[: indices.size]], g.shape)
 
 
 class Run:
@@ -279,6 +301,7 @@ class Run:
 REFUSED = (
     "cannot hold the state",
     "cautious and grams must not both",
+    "must be in C order",
 )
 
 
@@ -344,7 +367,8 @@ def formats() -> Iterator[Combination]:
             for switches in reversed(variants(rule)):
                 options = {**common, **switched(rule, switches)}
                 form = ("wide", "tall")[i % 2]
-                group = Group(dtype, gradients, "in order", "CF"[i // 2 % 2], form, options)
+                order = "CF"[i // 2 % 2] if not by_rows(rule) else "C"
+                group = Group(dtype, gradients, "in order", order, form, options)
                 case = Combination(i, rule, (group,), STAGES, micro=(0, 2, 0), gaps=True)
                 if _is_allowed(case):
                     yield case
@@ -356,6 +380,10 @@ def formats() -> Iterator[Combination]:
 
 #: What narrow parameters may be continued in.
 MASTERS = {"float16": ("float32",), "bfloat16": ("float32", "split", "split")}
+
+
+def _is_here(dtype: str) -> bool:
+    return dtype != "bfloat16" or has_bfloat16()
 
 
 class _Dice:
@@ -376,11 +404,36 @@ def drawn(seed: int) -> Combination:
     """The combination of a seed. 28 in a row have every rule with every dtype of parameters."""
     dice, number = _Dice(seed), len(rules())
     rule, dtype = rules()[seed % number], FLOATS[seed // number % len(FLOATS)]
-    if dtype == "bfloat16" and not has_bfloat16():
-        dtype = "float16"
+    dtype = dtype if _is_here(dtype) else "float16"
     while not _is_allowed(case := _draw(dice, seed, rule, dtype)):
         pass
     return case
+
+
+#: What is about whole parameters, so that no gradient of some rows goes with it.
+OF_WHOLES = ("ema", "swa", "lookahead", "zero_grads", "stats")
+
+
+def drawn_rows(seed: int) -> Combination:
+    """The combination of a seed with gradients of some rows, of a rule that takes them."""
+    takers = [rule for rule in rules() if "rows" in RULES[rule.rule].notes]
+    dice, rule = _Dice(seed), takers[seed % len(takers)]
+    while True:
+        case = _draw(dice, seed, rule, dice.one(*(x for x in FLOATS if _is_here(x))))
+        options = {k: v for k, v in case.options.items() if k not in OF_WHOLES}
+        groups = tuple(_by_rows(group) for group in case.groups)
+        micro = (0,) * len(case.micro)
+        case = replace(case, options=options, groups=groups, micro=micro, of_rows=True)
+        if _is_allowed(case):
+            return case
+
+
+def _by_rows(group: Group) -> Group:
+    """A group whose gradients may be of some rows."""
+    options = {k: v for k, v in group.options.items() if k != "agc"}
+    if options["state_dtype"] == "int8":
+        options["state_dtype"] = None
+    return replace(group, order="C", options=options)
 
 
 def _draw(dice: _Dice, seed: int, rule: type[Optimizer], dtype: str) -> Combination:
@@ -436,7 +489,7 @@ def _draw_group(dice: _Dice, rule: type[Optimizer], dtype: str) -> Group:
         dtype,
         gradients=one(dtype, dtype, *FLOATS),
         layout=one("in order", "in order", *LAYOUTS),
-        order=one("C", "C", "F"),
+        order=one("C", "C", "F") if not by_rows(rule) else "C",
         form=one("row", "row", "wide", "tall"),
         options=options,
     )

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lrcore._rows import RowGrad, refused
+
 cnp.import_array()
 
 cdef extern from *:
@@ -59,7 +61,8 @@ def _names(bytes text):
 
 def rules():
     """The rows of rules.def: name -> the fields of `lrcore._hyper.Row`."""
-    decays, scopes = ("coupled", "decoupled", "either", "inside"), ("element", "tensor", "group")
+    decays = ("coupled", "decoupled", "either", "inside")
+    scopes = ("element", "tensor", "group", "row")
     return {
         lrc_rules[i].name.decode(): (
             i, _names(lrc_rules[i].states), _names(lrc_rules[i].hypers),
@@ -255,6 +258,11 @@ cdef enum:
     CLIP_NORM = -2
 
 
+cdef bint _has_rows(const lrc_rule_info *row):
+    """Whether a rule takes the gradient of some rows."""
+    return b"rows" in (<bytes>row.notes).split()
+
+
 @cython.final
 cdef class Plan:
     """What a step works on: parameters, their state, the hyper-parameters, and the gradients of
@@ -270,8 +278,8 @@ cdef class Plan:
     cdef readonly list params
     cdef object tree, stats
     cdef list stores, labels, held, given
-    cdef dict curves
-    cdef bint busy, zeroing
+    cdef dict curves, rooms
+    cdef bint busy, zeroing, adding
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
 
     def __cinit__(self, int rule, list stores, list labels, tree, Py_ssize_t n_groups):
@@ -281,7 +289,7 @@ cdef class Plan:
         # Views of our own: what is done to the caller's array objects changes nothing here.
         self.params = [store.p.view(np.ndarray) for store in stores]
         self.stores, self.labels, self.tree = stores, labels, tree
-        self.held, self.given, self.curves = [], [], {}
+        self.held, self.given, self.curves, self.rooms = [], [], {}, {}
         for p in self.params:
             dims += cnp.PyArray_NDIM(p)
         self.tensors = <lrc_tensor *>PyMem_Calloc(self.n + 1, sizeof(lrc_tensor))
@@ -328,6 +336,7 @@ cdef class Plan:
         x.no_decay = not store.decays
         x.units = store.units
         x.unit_columns = not store.rows
+        x.row = store.row
         for a in (*store.states, *store.scales, *store.averages, store.master, store.sum,
                   store.trace):
             if a is not None:
@@ -485,10 +494,13 @@ cdef class Plan:
         cdef bint c_order = cnp.PyArray_IS_C_CONTIGUOUS(p), in_order
         cdef span s
         x.g = NULL
+        x.rows = NULL
         if grad is None:
             return 0
         given = grad
         if not cnp.PyArray_Check(grad):
+            if isinstance(grad, RowGrad):
+                return self._set_rows(i, grad)
             grad = self._as_array(i, grad)
         g = grad
         if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
@@ -526,6 +538,70 @@ cdef class Plan:
         x.g = cnp.PyArray_DATA(g)
         x.g_dtype = number
         self.held.append(g)
+        return 0
+
+    cdef int _set_rows(self, Py_ssize_t i, grad) except -1:
+        """The gradient of some rows."""
+        cdef lrc_tensor *x = &self.tensors[i]
+        cdef cnp.ndarray p = <cnp.ndarray>(<list>self.params)[i], g = grad.values, room
+        cdef cnp.ndarray indices = grad.indices
+        cdef Py_ssize_t n = cnp.PyArray_SIZE(indices)
+        cdef int64_t bad
+        self._check_rows(i, p)
+        if grad.shape != (<object>p).shape:
+            self._wrong_shape(i, grad)
+        # What was checked when the RowGrad was made: its arrays may have been given other shapes.
+        if (<object>g).shape != (n, *grad.shape[1:]) or cnp.PyArray_ITEMSIZE(indices) != 8:
+            raise ValueError(f"grads{self.labels[i]}: indices and values must stay of the shapes and "
+                             "dtypes that their RowGrad was made with")
+        if not cnp.PyArray_IS_C_CONTIGUOUS(g) or not cnp.PyArray_ISBEHAVED_RO(g):
+            g = np.array(g, g.dtype.newbyteorder("="), order="C")
+        elif self._is_written(_span(g)):
+            g = g.copy()
+        room = self._room(i, 4 * n)
+        bad = lrc_name_rows(x, cnp.PyArray_DIM(p, 0), n, <int64_t *>cnp.PyArray_DATA(indices),
+                            <int64_t *>cnp.PyArray_DATA(room))
+        if bad >= 0:
+            raise IndexError(f"grads{self.labels[i]}: indices[{bad}] must be in "
+                             f"[0, {cnp.PyArray_DIM(p, 0)}), got {indices[bad]}")
+        x.g_ndim = 0
+        x.g = cnp.PyArray_DATA(g)
+        x.g_dtype = _dtype(g)
+        self.held.append((indices, g))
+        return 0
+
+    cdef cnp.ndarray _room(self, Py_ssize_t i, Py_ssize_t n):
+        """At least n numbers, kept from step to step: new memory costs more than what it is for."""
+        cdef cnp.ndarray room = self.rooms.get(i)
+        if room is None or cnp.PyArray_SIZE(room) < n:
+            room = self.rooms[i] = np.empty(n + n // 4, np.int64)
+        return room
+
+    cdef int _check_rows(self, Py_ssize_t i, cnp.ndarray p) except -1:
+        """Refuse the gradient of some rows where it has no meaning."""
+        cdef lrc_tensor *x = &self.tensors[i]
+        cdef const lrc_rule_info *row = &lrc_rules[self.plan.rule]
+        cdef int j
+        why = None
+        if self.adding:
+            why = "accumulate adds up whole gradients"
+        elif self.zeroing:
+            why = "zero_grads sets it to zero"
+        elif self.plan.stats != NULL:
+            why = "stats measures whole parameters"
+        elif self.groups[x.group].agc != 0:
+            why = "agc looks at whole parameters"
+        elif x.state_dtype == LRC_Q8:
+            why = 'state_dtype "int8" keeps states in blocks, not in rows'
+        elif not cnp.PyArray_IS_C_CONTIGUOUS(p):
+            why = "the rows of a parameter in Fortran's order do not lie in one piece"
+        for j in range(LRC_AVERAGES):
+            if x.average[j] != NULL:
+                why = "ema, swa and lookahead average whole parameters"
+        if not _has_rows(row):
+            why = ""
+        if why is not None:
+            raise TypeError(refused(row.name.decode(), self.labels[i], why))
         return 0
 
     cdef int _check_zeroed(self, Py_ssize_t i, grad, cnp.ndarray g) except -1:
@@ -625,8 +701,9 @@ cdef class Plan:
         self.busy = False
         return 0
 
-    cdef int _take(self, grads) except -1:
-        """Check the gradients and put them in place."""
+    cdef int _take(self, grads, bint adding=False) except -1:
+        """Check the gradients and put them in place; `adding` to what waits."""
+        self.adding = adding
         if self.zeroing:
             self.given.clear()
         self._match(self.tree, grads)
@@ -668,7 +745,7 @@ cdef class Plan:
         """Check, then add to the sums."""
         self._enter()
         try:
-            self._take(grads)
+            self._take(grads, True)
             with nogil:
                 lrc_accumulate(self.plan)
             if self.zeroing:
@@ -714,10 +791,11 @@ cdef class Plan:
         """After a refused step: the first parameter whose gradient is not finite."""
         return self.plan.bad_tensor
 
-    def collect(self, grads):
-        """The gradients of a step, checked, one array or None a parameter."""
+    def collect(self, grads, bint adding=False):
+        """The gradients of a step, or `adding` to what waits, checked: for each parameter an array,
+        indices and values of a RowGrad, or None."""
         cdef Py_ssize_t i, k = 0
-        self._take(grads)
+        self._take(grads, adding)
         held, self.held = self.held, []
         out = []
         for i in range(self.n):
@@ -775,7 +853,7 @@ cdef class Plan:
         cdef Py_ssize_t i
         cdef int j, count, scope = lrc_rules[self.plan.rule].scope
         count = len(_names(lrc_rules[self.plan.rule].scalars))
-        if scope == LRC_ELEMENT:
+        if count == 0:
             return []
         if scope == LRC_TENSOR:
             return [[self.tensors[i].scalar[j] for j in range(count)] for i in range(self.n)]

@@ -117,7 +117,7 @@ class Row(NamedTuple):
     notes: tuple[str, ...]
     #: "coupled", "decoupled", "either" or "inside".
     decay: str
-    #: "element", "tensor" or "group": what keeps the scalars.
+    #: "element", "tensor", "group" or "row": what keeps the scalars, of a row states.
     scope: str
     sums: int
     scalars: tuple[str, ...]
@@ -139,6 +139,8 @@ class State(NamedTuple):
     #: Whether it is never negative, and whether 8 bits are too few for it.
     unsigned: bool
     exact: bool
+    #: Whether it is one number a row.
+    of_rows: bool
 
 
 def _noted(row: Row, start: str) -> str | None:
@@ -154,6 +156,7 @@ def _state(row: Row, name: str) -> State:
         follows,
         f"{name}+" in row.notes,
         f"{name}!" in row.notes,
+        f"{name}/" in row.notes,
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._cases import SIZES, Case, Results, cases, has_bfloat16, main_cases, numbers, rules
-from ._combinations import Combination, Run, drawn, formats
+from ._combinations import Combination, Run, drawn, drawn_rows, formats
 
 __all__ = [
     "SIZES",
@@ -27,6 +27,7 @@ __all__ = [
     "compare",
     "difference",
     "drawn",
+    "drawn_rows",
     "formats",
     "has_bfloat16",
     "main_cases",
@@ -38,8 +39,9 @@ __all__ = [
 
 Array: TypeAlias = NDArray[Any]
 
-#: Drawn cases of each rule in a run, and in a quick one.
+#: Drawn cases of each rule in a run, and in a quick one; and those with gradients of some rows.
 DRAWN, QUICK = 8, 1
+ROWS, QUICK_ROWS = 40, 5
 
 
 def reference(case: Case | Combination) -> Results:
@@ -106,7 +108,11 @@ def run(
         fixed: Any = (c for c in cases() if c.wild and c.option in ("plain", "everything"))
     else:
         fixed = chain(main_cases(), formats())
-    todo = [*fixed, *map(drawn, range((QUICK if quick else DRAWN) * len(rules())))]
+    todo = [
+        *fixed,
+        *map(drawn, range((QUICK if quick else DRAWN) * len(rules()))),
+        *map(drawn_rows, range(QUICK_ROWS if quick else ROWS)),
+    ]
     rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
     for done, case in enumerate(todo):
         expected = reference(case)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import isnan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -33,7 +32,7 @@ from ._hyper import RULES, domain_of
 from ._hyper import slots as places
 from ._optimizer import Optimizer, memory
 from ._optimizer.masks import Terms
-from ._optimizer.slots import Slot, real
+from ._optimizer.slots import check_order, state_slots
 from ._optimizer.steps import given_loss
 from ._optimizer.tree import Leaf
 from ._schedule import Schedule
@@ -94,7 +93,8 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     starts = _CLASSES[rule]._starts(values)
     leaf = Leaf(p, "", "")
     memory.check_params(rule, [leaf], [""])
-    slots = [Slot(k, real(p.dtype), start=None if isnan(v) else v) for k, v in starts.items()]
+    check_order(rule, rule, p, "")
+    slots = state_slots(rule, p, starts)
     (arrays,) = memory.allocate([leaf], [{}], [slots], memory.slabs)
     scalars = _CLASSES[rule]._first_scalars(values)
     return (*arrays.values(), np.array(scalars)) if scalars else tuple(arrays.values())
@@ -116,11 +116,13 @@ def _apply(
         Leaf(a, name, f" state {name}") for a, name in zip(state, names, strict=True)
     ]
     memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
-    for leaf in leaves[1:]:
-        if leaf.array.shape != p.shape or leaf.array.dtype != real(p.dtype):
+    check_order(rule, rule, p, "")
+    wanted = state_slots(rule, p, dict.fromkeys(names, 0.0))
+    for leaf, want in zip(leaves[1:], wanted, strict=True):
+        if not want.fits(leaf.array, leaves[0]):
             raise ValueError(
-                f"{rule}: state {leaf.path} must be a {real(p.dtype)} array of shape {p.shape}, "
-                f"got {leaf.array.dtype} of shape {leaf.array.shape}"
+                f"{rule}: state {leaf.path} must be a {want.dtype} array of shape "
+                f"{want.shape(leaves[0])}, got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
     store = memory.store(leaves[0], row.states, arrays, None, Terms())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import nan
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
     """`Optimizer.step`; no gradients where those accumulated are to be used."""
     plan, layout = opt._plan, opt._layout
     whole, micro, names = layout.whole, plan.micro, RULES[opt.rule].scalars
+    arrays: Sequence[reference.Gradient]
     if micro:
         counts = zip(layout.stores, plan.summed, strict=True)
         arrays = [store.sum if count else None for store, count in counts]
@@ -61,7 +62,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
 def accumulate(opt: Optimizer, grads: Any) -> None:
     """`Optimizer.accumulate`, once there are sums."""
     plan, layout = opt._plan, opt._layout
-    arrays, summed = plan.collect(grads), plan.summed
+    arrays, summed = plan.collect(grads, adding=True), plan.summed
     with _core.FloatEnvironment():
         for i, (store, g) in enumerate(zip(layout.stores, arrays, strict=True)):
             if g is not None and store.sum is not None:

@@ -16,7 +16,7 @@ from .. import _core
 from .._hyper import CLIP_NORM, POSITIVE, RULES, curve, domain_of, slots
 from . import memory
 from .options import NONFINITE, Whole
-from .slots import AVERAGES, Slot, real, slots_of, trace_every
+from .slots import AVERAGES, Slot, check_order, real, slots_of, trace_every
 from .tree import Leaf, flatten, labelled, rebuilt
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     who, leaves, labels = kind.__name__, layout.leaves, layout.labels()
     memory.check_params(who, leaves, labels)
     check_formats(who, layout, labels)
+    for leaf, label in zip(leaves, labels, strict=True):
+        check_order(who, kind.rule, leaf.array, label)
     arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
     _encode_starts(kind, layout, arrays)
     stores = [
@@ -184,7 +186,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
 def _scalars(kind: type[Optimizer], layout: Layout) -> list[list[float]]:
     """What the scalars of each parameter or group begin at."""
     scope, groups = RULES[kind.rule].scope, layout.groups
-    if scope == "element":
+    if not RULES[kind.rule].scalars:
         return []
     owners = groups if scope == "group" else [groups[leaf.group] for leaf in layout.leaves]
     return [kind._first_scalars(values) for values in owners]

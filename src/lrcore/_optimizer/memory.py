@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .masks import Terms
-from .slots import AVERAGES, Slot, following
+from .slots import AVERAGES, Slot, following, rows_of
 from .tree import Leaf
 
 __all__ = [
@@ -40,8 +40,8 @@ STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for th
 class Store:
     """What a step reads and writes of one parameter, in the form that ``_core.Plan`` takes.
 
-    `states` and `scales` are in the order of the rule's row. All but scales and trace have the
-    shape and memory order of p.
+    `states` and `scales` are in the order of the rule's row. All but scales, trace and states of
+    one number a row have the shape and memory order of p.
     """
 
     p: Array
@@ -56,6 +56,7 @@ class Store:
     decays: bool = True
     units: int = 1  # that adaptive clipping looks at one by one
     rows: bool = True  # each unit is a run of memory; otherwise unit i is every units-th from i
+    row: int = 1  # elements of a row
 
 
 def store(
@@ -80,6 +81,7 @@ def store(
         terms.decays,
         units,
         rows,
+        p.size // max(rows_of(p), 1),
     )
 
 

@@ -232,6 +232,11 @@ def check_group(
                 f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
                 "which begins at the parameter; it must be None"
             )
+        if state.of_rows:
+            raise ValueError(
+                f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
+                "which is one number a row; it must be None"
+            )
         if state.exact and stored == "int8":
             switched = f", which {state.switch} switches on," if state.switch else ""
             without = f", or do without {state.switch}" if state.switch else ""

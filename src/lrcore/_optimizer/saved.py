@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .._hyper import RULES
+from .._hyper import RULES, STATES
 from .layout import Layout
 from .memory import Store, flat
-from .slots import AVERAGES, BLOCK_8BIT, Slot, real
+from .slots import AVERAGES, BLOCK_8BIT, Slot, real, rows_of
 from .tree import Leaf
 
 __all__ = ["check_convertible", "check_same", "order", "require", "write"]
@@ -75,7 +75,7 @@ def check_same(who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: l
             f"got {entry.get('order', 'C')!r}{CONVERT}"
         )
     for name, slot in wanted.items():
-        _check_array(who, f"{place}[{name!r}]", entry[name], _shape(slot, leaf), [slot.dtype.name])
+        _check_array(who, f"{place}[{name!r}]", entry[name], slot.shape(leaf), [slot.dtype.name])
 
 
 def check_convertible(
@@ -89,9 +89,9 @@ def check_convertible(
     if not isinstance(entry, Mapping) or not needed <= set(entry) <= known:
         require(who, place, entry, needed)
     _check_besides(who, place, entry, leaf, FLOATS)
-    p = leaf.array
+    p, of_rows = leaf.array, {state.name for state in STATES[rule] if state.of_rows}
     for name in set(entry) - BESIDES - PASSING:
-        shape, dtypes = p.shape, FLOATS
+        shape, dtypes = (rows_of(p),) if name in of_rows else p.shape, FLOATS
         if name in scales:
             shape, dtypes = (-(-p.size // BLOCK_8BIT),), ["uint8"]
         elif f"{name}_scale" in entry:
@@ -106,10 +106,6 @@ def _check_besides(who: str, place: str, entry: Entry, leaf: Leaf, sums: Sequenc
         raise ValueError(f"{who}: {place}['order'] must be 'C' or 'F', got {entry['order']!r}")
     if "summed" in entry:
         _check_array(who, f"{place}['sum']", entry.get("sum"), leaf.array.shape, sums)
-
-
-def _shape(slot: Slot, leaf: Leaf) -> tuple[int, ...]:
-    return leaf.array.shape if slot.size is None else (slot.size,)
 
 
 def _check_array(

@@ -17,6 +17,8 @@ from .._hyper import STATES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from .options import Whole
     from .tree import Leaf
 
@@ -25,10 +27,13 @@ __all__ = [
     "FORMATS",
     "Slot",
     "bfloat16",
+    "check_order",
     "following",
     "is_unsigned",
     "real",
+    "rows_of",
     "slots_of",
+    "state_slots",
     "trace_every",
 ]
 
@@ -64,7 +69,12 @@ class Slot(NamedTuple):
         """Whether an array there is could be this slot."""
         if array is None or array.dtype != self.dtype:
             return False
-        return bool(array.shape == (leaf.array.shape if self.size is None else (self.size,)))
+        return bool(array.shape == self.shape(leaf))
+
+    def shape(self, leaf: Leaf) -> tuple[int, ...]:
+        """The shape of its array."""
+        shape: tuple[int, ...] = leaf.array.shape
+        return shape if self.size is None else (self.size,)
 
 
 def real(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -83,6 +93,34 @@ def bfloat16(who: str, what: str) -> np.dtype[Any]:
         ) from None
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     return dtype
+
+
+def rows_of(p: NDArray[Any]) -> int:
+    """How many rows a parameter has, one below the other along its first axis."""
+    return int(p.shape[0]) if p.ndim else 1
+
+
+def check_order(who: str, rule: str, p: NDArray[Any], label: str) -> None:
+    """Refuse a parameter whose rows do not lie in one piece where a rule goes by rows."""
+    if any(state.of_rows for state in STATES[rule]) and not p.flags.c_contiguous:
+        raise ValueError(
+            f"{who}: params{label} must be in C order, since this rule goes by rows, got an array "
+            "in Fortran's order"
+        )
+
+
+def state_slots(rule: str, p: NDArray[Any], starts: Mapping[str, float]) -> list[Slot]:
+    """The slots of a rule's states in the arithmetic's format; `starts` says what there is."""
+    dtype, of_rows = real(p.dtype), {state.name for state in STATES[rule] if state.of_rows}
+    return [
+        Slot(
+            name,
+            dtype,
+            size=rows_of(p) if name in of_rows else None,
+            start=None if isnan(start) else start,
+        )
+        for name, start in starts.items()
+    ]
 
 
 def is_unsigned(rule: str, state: str) -> bool:
@@ -115,10 +153,10 @@ def slots_of(
     dtype, n = real(leaf.array.dtype), leaf.array.size
     stored = _stored(values["state_dtype"], dtype)
     out = []
-    for name, start in starts.items():
-        out.append(Slot(name, stored, start=None if isnan(start) else start))
+    for slot in state_slots(rule, leaf.array, starts):
+        out.append(slot._replace(dtype=stored))
         if stored == np.uint8:
-            out.append(Slot(f"{name}_scale", stored, size=-(-n // BLOCK_8BIT)))
+            out.append(Slot(f"{slot.name}_scale", stored, size=-(-n // BLOCK_8BIT)))
     if values["master"] == "float32":
         out.append(Slot("master", np.dtype(np.float32), start=None))
     elif values["master"] == "split":

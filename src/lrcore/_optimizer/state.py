@@ -245,7 +245,7 @@ def _scalars(
 ) -> tuple[tuple[float, ...], ...]:
     """What the rule kept for each parameter or group: numbers by name."""
     row = RULES[rule]
-    if row.scope == "element":
+    if not row.scalars:
         return ()
     owners = entries
     if row.scope == "group":

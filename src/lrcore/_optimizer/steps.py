@@ -64,7 +64,7 @@ def accumulate(opt: Optimizer, grads: Any) -> None:
     plan = opt._alone()
     if not opt._layout.summing:
         with plan:
-            plan.collect(grads)  # refused before any memory is taken
+            plan.collect(grads, adding=True)  # refused before any memory is taken
             opt._replan(opt._layout._replace(summing=True))
     if opt._layout.whole.backend == "c":
         opt._plan.accumulate(grads)

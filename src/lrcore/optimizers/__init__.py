@@ -36,6 +36,7 @@ from .prodigy import Prodigy
 from .qhadam import QHAdam
 from .radam import RAdam
 from .rmsprop import RMSprop
+from .rowwiseadagrad import RowwiseAdagrad
 from .rprop import Rprop
 from .schedulefreeadamw import ScheduleFreeAdamW
 from .schedulefreesgd import ScheduleFreeSGD
@@ -81,6 +82,7 @@ __all__ = [
     "QHAdam",
     "RAdam",
     "RMSprop",
+    "RowwiseAdagrad",
     "Rprop",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",

@@ -15,10 +15,10 @@ Array: TypeAlias = NDArray[Any]
 class Store(Protocol):
     """The arrays of one parameter and what is settled for it.
 
-    All but `scales` and `trace` have the shape and memory order of `p`. `states` are in the order
-    of the rule's row, None where there is no such array; beside an 8-bit one lie its `scales`.
-    `master` is float32, or uint16 for the lower halves of a bfloat16 `p`. `averages` are
-    Lookahead's, the exponential and the running mean.
+    All but `scales`, `trace` and states of one number a row have the shape and memory order of `p`.
+    `states` are in the order of the rule's row, None where there is no such array; beside an 8-bit
+    one lie its `scales`. `master` is float32, or uint16 for the lower halves of a bfloat16 `p`.
+    `averages` are Lookahead's, the exponential and the running mean.
     """
 
     p: Array

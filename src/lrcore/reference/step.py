@@ -35,22 +35,38 @@ from .memory import (
     write_state,
 )
 from .reduce import CHUNK, LANES, chunk_sums, in_order, unit_squares
+from .rows import named, put_back, taken
 from .rules import rule as module_of
 from .rules._forms import Seen
 
-__all__ = ["CHUNK", "LANES", "Group", "Options", "Tensor", "accumulate", "chunk_sums", "step"]
+__all__ = [
+    "CHUNK",
+    "LANES",
+    "Gradient",
+    "Group",
+    "Options",
+    "Tensor",
+    "accumulate",
+    "chunk_sums",
+    "step",
+]
 
 Array: TypeAlias = NDArray[Any]
+#: Of all of a parameter, of some rows (their numbers and values), or none.
+Gradient: TypeAlias = "Array | tuple[NDArray[np.int64], Array] | None"
 
 PARAMETER = 6  # the draw of the parameter's random bits; state j has draw j
 
 
 @dataclass
 class Tensor:
-    """One parameter in a step: its arrays, gradient (None: leave it alone) and updates so far."""
+    """One parameter in a step: its arrays, gradient (None: leave it alone) and updates so far.
+
+    The gradient of some rows is as in `rows.named`.
+    """
 
     store: Store
-    g: Array | None
+    g: Gradient
     t: int
 
 
@@ -106,27 +122,47 @@ def step(
     The statistics are filled in either case.
     """
     with np.errstate(all="ignore"):
-        grads = [None if x.g is None else load(x.g, x.store.p) for x in tensors]
-        owners = [groups[x.store.group] for x in tensors]
-        if options.stats is not None:
-            for row, group, g in zip(options.stats, owners, grads, strict=True):
-                sign = -1.0 if group.maximize else 1.0
-                stats.see_gradient(row, g, sign * options.divisor)
-        if options.nonfinite != "ignore":
-            for i, g in enumerate(grads):
-                if g is not None and not np.isfinite(g).all():
-                    return 0.0, i
-        grad_norm, clips = _clips(tensors, grads, groups, options)
-        found = [
-            _Open(rule, i, x, g, owners[i], clips[x.store.group], options)
-            for i, (x, g) in enumerate(zip(tensors, grads, strict=True))
-            if g is not None
-        ]
-        for one in found:
-            one.k = _keeper(rule, one, scalars)
-        _estimate(rule, found, groups, options.loss)
-        for one in found:
-            _update(rule, one, options)
+        rows, parts = {}, list(tensors)
+        for i, x in enumerate(tensors):
+            if isinstance(x.g, tuple):
+                indices, values = x.g
+                rows[i], g = named(x.store.p, indices, values)
+                parts[i] = Tensor(taken(x.store, rows[i]), g, x.t)
+        result = _step(rule, parts, groups, options, scalars)
+        for i, numbers in rows.items():
+            put_back(parts[i].store, tensors[i].store, numbers)
+    return result
+
+
+def _step(
+    rule: str,
+    tensors: Sequence[Tensor],
+    groups: Sequence[Group],
+    options: Options,
+    scalars: Sequence[SimpleNamespace],
+) -> tuple[float, int]:
+    """`step`, where all gradients are of whole tensors."""
+    grads = [load(x.g, x.store.p) if isinstance(x.g, np.ndarray) else None for x in tensors]
+    owners = [groups[x.store.group] for x in tensors]
+    if options.stats is not None:
+        for row, group, g in zip(options.stats, owners, grads, strict=True):
+            sign = -1.0 if group.maximize else 1.0
+            stats.see_gradient(row, g, sign * options.divisor)
+    if options.nonfinite != "ignore":
+        for i, g in enumerate(grads):
+            if g is not None and not np.isfinite(g).all():
+                return 0.0, i
+    grad_norm, clips = _clips(tensors, grads, groups, options)
+    found = [
+        _Open(rule, i, x, g, owners[i], clips[x.store.group], options)
+        for i, (x, g) in enumerate(zip(tensors, grads, strict=True))
+        if g is not None
+    ]
+    for one in found:
+        one.k = _keeper(rule, one, scalars)
+    _estimate(rule, found, groups, options.loss)
+    for one in found:
+        _update(rule, one, options)
     return grad_norm, -1
 
 
@@ -215,7 +251,7 @@ class _Open:
 def _keeper(rule: str, one: _Open, scalars: Sequence[SimpleNamespace]) -> SimpleNamespace:
     """The scalars that a tensor's update goes by."""
     scope = RULES[rule].scope
-    if scope == "element":
+    if not RULES[rule].scalars:
         return SimpleNamespace()
     return scalars[one.x.store.group if scope == "group" else one.index]
 
@@ -223,7 +259,7 @@ def _keeper(rule: str, one: _Open, scalars: Sequence[SimpleNamespace]) -> Simple
 def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: float) -> None:
     """Set the scalars of every tensor or group, from sums over its elements."""
     row, module = RULES[rule], module_of(rule)
-    if row.scope == "element":
+    if not row.scalars:
         return
     seen = []
     for one in found:

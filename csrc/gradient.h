@@ -1,0 +1,26 @@
+/* Where the elements of a step come from: the gradient in any layout, and the rows that it names. */
+#ifndef LRC_GRADIENT_H
+#define LRC_GRADIENT_H
+
+#include "storage.h"
+
+/* The gradient where it is real and in order already, and can be used where it stands; or NULL. */
+const real *NAME(in_place)(const lrc_tensor *x);
+
+/* Elements at .. at + n - 1 of the gradient as reals, at most a block: in place, or in buf. Summands of
+ * one row are added up in their order. */
+const real *NAME(load)(const lrc_tensor *x, int64_t at, size_t n, real *buf);
+
+/* Set to zero. */
+void NAME(zero_gradient)(const lrc_tensor *x, int64_t at, size_t n);
+
+/* Elements at .. at + n - 1 of the named rows: from an array of p's order and back, `width` bytes each. */
+void NAME(collect)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, const void *from,
+                   void *to);
+void NAME(scatter)(const lrc_tensor *x, int64_t at, size_t n, int64_t width, const void *from,
+                   void *to);
+
+/* One number a row of `size` -> one an element, for elements at .. at + n - 1. In place, or in buf. */
+real *NAME(spread)(int64_t size, int64_t at, size_t n, const real *rows, real *buf);
+
+#endif
