@@ -197,12 +197,6 @@ def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]
 def _loops(rule: str) -> set[str]:
     """The hyper-parameters on which it depends which states a rule has."""
     return {note.partition(":")[2] for note in RULES[rule].notes if ":" in note}
-    """Arguments with these switches: flags as they are not by default."""
-    known = inspect.signature(rule).parameters
-    return {
-        n: SWITCHED[n] if domain_of(rule.rule, n) is not None else not known[n].default
-        for n in switches
-    }
 
 
 def variants(rule: type[Optimizer]) -> tuple[tuple[str, ...], ...]:
@@ -215,8 +209,6 @@ def _variants(name: str) -> tuple[tuple[str, ...], ...]:
     rule: Any = getattr(optimizers, name)
     names = [n for n in inspect.signature(rule).parameters if n in SWITCHED]
     flags = [n for n in names if domain_of(rule.rule, n) is None or n in _loops(rule.rule)]
-    loops = {note.partition(":")[2] for note in RULES[rule.rule].notes if ":" in note}
-    flags = [n for n in names if domain_of(rule.rule, n) is None or n in loops]
     others = tuple(n for n in names if n not in flags)
     out = []
     for k in range(len(flags) + 1):
