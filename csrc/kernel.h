@@ -136,7 +136,7 @@ typedef real *array;
  * estimate   sets the scalars once a step, before the constants that update() is given; those that
  *            measure() is given still follow from the scalars of the step before.
  * measure    what the rule's sums are made of: sum k is over a[i] b[i] of factors[k], where a and b are
- *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]. The pipeline
+ *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]; both NULL: 0. The pipeline
  *            multiplies and adds them up in double. */
 typedef struct {
     const real *a, *b;
