@@ -143,8 +143,8 @@ typedef real *array;
  * estimate   sets the scalars once a step, before the constants that update() is given; those that
  *            measure() is given still follow from the scalars of the step before.
  * measure    what the rule's sums are made of: sum k is over a[i] b[i] of factors[k], where a and b are
- *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]. The pipeline
- *            multiplies and adds them up in double.
+ *            any of its arrays, or the row room[k] filled here; b NULL: over a[i]; both NULL: 0. The
+ *            pipeline multiplies and adds them up in double.
  * rows       where the scope is ROW, before update: a loop over n rows that sets the states of one
  *            number a row ("s/") from `mean`, that of the squares of each row's gradient. What it
  *            leaves there is what update() finds at OF_ROW(state). */

@@ -554,7 +554,8 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
         treat(&a, &w, &b);
         kernels[rule]->measure(b.n, b.p, b.g, b.state, c->rule, factors, room);
         for (int j = 0; j < count; j++)
-            NAME(sum)(b.n, factors[j].a, factors[j].b ? factors[j].b : ones, &lanes[j]);
+            if (factors[j].a)
+                NAME(sum)(b.n, factors[j].a, factors[j].b ? factors[j].b : ones, &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);

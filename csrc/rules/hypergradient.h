@@ -6,7 +6,8 @@
  *     eta = eta (1 + hyper_lr <g, d> / (|g| |d|))      multiplicative
  *
  * What is kept is the factor, eta = factor lr, so that all that has been learned scales with a
- * schedule and with lr_scale. Measured are <g, d>, <g, g> and <d, d>. */
+ * schedule and with lr_scale. Measured are <g, d> and, for the
+ * multiplicative form, <g, g> and <d, d>. */
 static double learned(const hyper_t *h, const scalars_t *k)
 {
     double eta = k->factor * h->lr;
@@ -27,4 +28,12 @@ static void learn(const hyper_t *h, const lrc_seen *seen, scalars_t *k)
         k->factor = factor;
     k->factor = k->factor >= least ? k->factor : least;
     k->eta = learned(h, k);
+}
+
+static void to_learn(const real *g, const real *d, int norms, factors_t *factors)
+{
+    const real *a = norms ? g : NULL, *b = norms ? d : NULL;
+    factors[0] = (factors_t){g, d};
+    factors[1] = (factors_t){a, a};
+    factors[2] = (factors_t){b, b};
 }

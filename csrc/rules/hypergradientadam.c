@@ -9,6 +9,7 @@
 #include "hypergradient.h"
 
 struct constants {
+    int norms;
     real beta1, new1, beta2, new2, step, root, unbias0, root0, eps;
 };
 
@@ -21,6 +22,7 @@ static void constants(const void *hyper, int64_t t, const void *scalars, void *o
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
+    c->norms = h->multiplicative != 0;
     double before = (double)(t - 1);
     c->beta1 = (real)h->beta1;
     c->new1 = (real)(1 - h->beta1);
@@ -59,9 +61,7 @@ static void measure(size_t n, const real *restrict p, const real *restrict g, co
         real size = SQRT(v[i]) * c.root0 + c.eps;
         d[i] = size > 0 ? (c.unbias0 * m[i]) / size : 0;
     }
-    factors[0] = (factors_t){g, d};
-    factors[1] = (factors_t){g, g};
-    factors[2] = (factors_t){d, d};
+    to_learn(g, d, c.norms, factors);
 }
 
 KERNEL_WITH_SUMS(estimate, constants, update, measure);

@@ -8,6 +8,7 @@
 #include "hypergradient.h"
 
 struct constants {
+    int norms;
     real eta, momentum;
 };
 
@@ -20,6 +21,7 @@ static void constants(const void *hyper, int64_t t, const void *scalars, void *o
 {
     const hyper_t *h = hyper;
     struct constants *c = out;
+    c->norms = h->multiplicative != 0;
     (void)t;
     c->eta = (real)learned(h, scalars);
     c->momentum = (real)h->momentum;
@@ -49,10 +51,9 @@ static void measure(size_t n, const real *restrict p, const real *restrict g, co
                     const void *in, factors_t *factors, real (*room)[LRC_BLOCK])
 {
     const state_t *s = state;
-    (void)n, (void)p, (void)in, (void)room;
-    factors[0] = (factors_t){g, s->d};
-    factors[1] = (factors_t){g, g};
-    factors[2] = (factors_t){s->d, s->d};
+    const struct constants c = *(const struct constants *)in;
+    (void)n, (void)p, (void)room;
+    to_learn(g, s->d, c.norms, factors);
 }
 
 KERNEL_WITH_SUMS(estimate, constants, update, measure);

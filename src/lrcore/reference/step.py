@@ -256,6 +256,10 @@ def _keeper(rule: str, one: _Open, scalars: Sequence[SimpleNamespace]) -> Simple
     return scalars[one.x.store.group if scope == "group" else one.index]
 
 
+def _sum(a: Array, b: Array | None) -> float:
+    return in_order(chunk_sums(a, np.ones_like(a) if b is None else b))
+
+
 def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: float) -> None:
     """Set the scalars of every tensor or group, from sums over its elements."""
     row, module = RULES[rule], module_of(rule)
@@ -264,7 +268,7 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
     seen = []
     for one in found:
         pairs = module.measure(one.old, one.g, one.s, one.h, one.x.t + 1, one.k) if row.sums else []
-        sums = [in_order(chunk_sums(a, np.ones_like(a) if b is None else b)) for a, b in pairs]
+        sums = [0.0 if pair is None else _sum(*pair) for pair in pairs]
         seen.append(Seen(one.x.t + 1, one.g.size, -loss if one.group.maximize else loss, sums))
     if row.scope == "tensor":
         for one, own in zip(found, seen, strict=True):

@@ -13,8 +13,8 @@ __all__ = ["Array", "Names", "Pairs", "Seen"]
 Array: TypeAlias = NDArray[Any]
 #: Hyper-parameters, state or scalars by name.
 Names: TypeAlias = SimpleNamespace
-#: What is multiplied and added up, a pair a sum; None: 1.
-Pairs: TypeAlias = "list[tuple[Array, Array | None]]"
+#: What is multiplied and added up, a pair a sum. None in place of the second: 1; of both: 0.
+Pairs: TypeAlias = "list[tuple[Array, Array | None] | None]"
 
 
 class Seen(NamedTuple):

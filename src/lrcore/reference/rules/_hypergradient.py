@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import isfinite, sqrt
 
-from ._forms import Names, Seen
+from ._forms import Array, Names, Pairs, Seen
 
-__all__ = ["learn", "learned"]
+__all__ = ["learn", "learned", "to_learn"]
 
 
 def learn(h: Names, seen: Seen, k: Names) -> None:
@@ -29,3 +29,8 @@ def learned(h: Names, k: Names) -> float:
     """The rate, of a group or of a tensor with a rate of its own."""
     eta: float = k.factor * h.lr
     return eta if eta >= h.floor else float(h.floor)
+
+
+def to_learn(g: Array, d: Array, h: Names) -> Pairs:
+    """<g, d> and, where they are needed, |g|^2 and |d|^2."""
+    return [(g, d), (g, g), (d, d)] if h.multiplicative else [(g, d), None, None]

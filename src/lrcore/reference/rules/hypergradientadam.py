@@ -8,19 +8,19 @@ import numpy as np
 
 from ..math import pow
 from ._forms import Array, Names, Pairs
-from ._hypergradient import learn, learned
+from ._hypergradient import learn, learned, to_learn
 
 estimate = learn
 
 
 def measure(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> Pairs:
-    """<g, d>, |g|^2 and |d|^2."""
+    """How far gradient and step before agree."""
     real, before = p.dtype.type, float(t - 1)
     unbias = 0.0 if t == 1 else 1.0 / (1.0 - pow(h.beta1, before))
     root = 0.0 if t == 1 else 1.0 / sqrt(1.0 - pow(h.beta2, before))
     size = np.sqrt(s.v) * real(root) + real(h.eps)
     d = np.where(size > 0, (real(unbias) * s.m) / size, real(0))
-    return [(g, d), (g, g), (d, d)]
+    return to_learn(g, d, h)
 
 
 def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:

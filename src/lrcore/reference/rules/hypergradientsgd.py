@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ._forms import Array, Names, Pairs
-from ._hypergradient import learn, learned
+from ._hypergradient import learn, learned, to_learn
 
 estimate = learn
 
 
 def measure(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> Pairs:
-    """<g, d>, |g|^2 and |d|^2."""
-    return [(g, s.d), (g, g), (s.d, s.d)]
+    """How far gradient and step before agree."""
+    return to_learn(g, s.d, h)
 
 
 def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
