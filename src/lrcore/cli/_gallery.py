@@ -78,10 +78,12 @@ EXAMPLES: dict[str, Callable[[], s.Schedule]] = {
 def draw() -> Figure:
     """Return the picture: a row of small axes after the other, in the order of the names."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     kinds = schedule_kinds()
     rows = -(-len(kinds) // COLUMNS)
-    figure = Figure(figsize=(2 * COLUMNS, 1.4 * rows), dpi=75, layout="constrained")
+    space = ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.05)
+    figure = Figure(figsize=(2 * COLUMNS, 1.4 * rows), dpi=75, layout=space)
     for axes, (kind, cls) in zip(figure.subplots(rows, COLUMNS).flat, kinds.items(), strict=False):
         _small(axes, cls.__name__, EXAMPLES[kind]())
     for axes in figure.axes[len(kinds) :]:
@@ -92,7 +94,7 @@ def draw() -> Figure:
 def _small(axes: Axes, name: str, schedule: s.Schedule) -> None:
     t = np.arange(STEPS + 1)
     values = schedule(t)
-    axes.fill_between(t, values, color="#0b3c66", alpha=0.12, linewidth=0, step=None)
+    axes.fill_between(t, values, color="#0b3c66", alpha=0.12, linewidth=0)
     axes.plot(t, values, color="#0b3c66", linewidth=1.6)
     axes.set_title(name, fontsize=10, loc="left", pad=3)
     axes.set_ylim(0, 1.08 * max(values.max(), 1e-9))
