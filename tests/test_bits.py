@@ -179,7 +179,7 @@ def test_nothing_is_written_outside_the_arrays():
 def test_a_rate_of_zero_changes_no_parameter(rule):
     p = np.random.default_rng(0).standard_normal(1000)
     before = p.copy()
-    opt = rule(p, 0.0)
+    opt = rule(p, **_cases.named(rule, {"lr": 0.0}))
     opt.step(np.ones(1000), loss=1.0)
     assert_array_equal(p, before)
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 import lrcore
 from lrcore import functional, schedules
 from lrcore._cases import named
-from lrcore._hyper import SCALARS, STATES
+from lrcore._hyper import SCALARS, STATES, domain_of
 
 RULES = [getattr(lrcore.optimizers, name) for name in lrcore.optimizers.__all__]
 
@@ -147,15 +147,25 @@ def test_every_hyper_parameter_can_be_scheduled(rule):
     fixed = {k for k, v in values.items() if isinstance(v, (bool, str)) or v is None}
     fixed |= {state.start for state in STATES[rule.rule]} | set(SCALARS[rule.rule].values())
     for name in sorted(set(values) - fixed):
-        ramp = schedules.Linear(0.5, steps=5, end=0.25)
+        domain = domain_of(rule.rule, name)
+        if domain.integer:
+            continue
+        value = ramp = two_inside(domain)
+        if isinstance(values[name], tuple):
+            value = (ramp, *values[name][1:])
         scheduled, numbers = tree(), tree()
-        value = (ramp, 0.5) if isinstance(values[name], tuple) else ramp
         a, b = rule(scheduled, **{name: value}), rule(numbers, **{name: _at(value, 0)})
         for t in range(6):
             b.param_groups[0][name] = _at(value, t)
             a.step(tree(t + 1), loss=2.0)
             b.step(tree(t + 1), loss=2.0)
         assert_same(scheduled, numbers)
+
+
+def two_inside(domain):
+    """One number of a domain, and from the third update on another."""
+    one, other = [x for x in (0.5, 0.25, 2, 4, -0.5, -0.25) if x in domain][:2]
+    return schedules.Lambda(lambda t: one if t < 3 else other)
 
 
 def _at(value, t):
@@ -214,8 +224,8 @@ def test_resumed_is_uninterrupted(rule, backend):
     fresh.load_state_dict(saved)
     assert fresh.t == 5
     for t in range(5, 10):
-        a.step(tree(t + 1))
-        fresh.step(tree(t + 1))
+        a.step(tree(t + 1), loss=2.0)
+        fresh.step(tree(t + 1), loss=2.0)
     assert_same(straight, resumed)
     np.testing.assert_equal(a.state_dict(), fresh.state_dict())
 
@@ -291,7 +301,8 @@ def test_a_lambda_survives_saving_where_it_is_made_again():
 @pytest.mark.parametrize("rule", RULES)
 def test_copies_go_their_own_way_bit_for_bit(rule, how):
     params = tree()
-    opt = rule(params, schedules.Cosine(0.1, steps=20), clip_value=0.5)
+    rate = named(rule, {"lr": schedules.Cosine(0.1, steps=20)})
+    opt = rule(params, clip_value=0.5, **rate)
     opt.step(tree(1), loss=2.0)
     other, theirs = how((opt, params))
     assert theirs["layers"][0]["w"] is other.param_groups[0]["params"]["layers"][0]["w"]

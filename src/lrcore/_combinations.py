@@ -352,27 +352,36 @@ STAGES: dict[str, Any] = {
 
 
 def formats() -> Iterator[Combination]:
-    """Every rule in every format, with as many switches as go with it; all stages are on."""
+    """Every rule in every format, with as many switches as go with it; all stages are on.
+
+    A rule that cannot keep its state in a format keeps it in the arithmetic's.
+    """
     for rule in rules():
-        for i, (dtype, gradients, state, rounding, master) in enumerate(FORMATS):
-            common = {
-                "lr": 0.01,
-                "state_dtype": state,
-                "rounding": rounding,
-                "master": master,
-                "agc": AGC(0.1, axis=-(i % 2)),
-                "clip_value": 1.0,
-                **({}, {"cautious": True}, {"grams": True})[i % 3],
-            }
-            for switches in reversed(variants(rule)):
-                options = {**common, **switched(rule, switches)}
-                form = ("wide", "tall")[i % 2]
-                order = "CF"[i // 2 % 2] if not by_rows(rule) else "C"
-                group = Group(dtype, gradients, "in order", order, form, options)
-                case = Combination(i, rule, (group,), STAGES, micro=(0, 2, 0), gaps=True)
-                if _is_allowed(case):
-                    yield case
-                    break
+        for i in range(len(FORMATS)):
+            state = FORMATS[i][2]
+            ways = ((s, x) for s in dict.fromkeys((state, None)) for x in reversed(variants(rule)))
+            cases = (_in_format(rule, i, stored, switches) for stored, switches in ways)
+            if case := next(filter(_is_allowed, cases), None):
+                yield case
+
+
+def _in_format(
+    rule: type[Optimizer], i: int, state: str | None, switches: tuple[str, ...]
+) -> Combination:
+    dtype, gradients, _, rounding, master = FORMATS[i]
+    options = {
+        "lr": 0.01,
+        "state_dtype": state,
+        "rounding": rounding,
+        "master": master,
+        "agc": AGC(0.1, axis=-(i % 2)),
+        "clip_value": 1.0,
+        **({}, {"cautious": True}, {"grams": True})[i % 3],
+        **switched(rule, switches),
+    }
+    order = "CF"[i // 2 % 2] if not by_rows(rule) else "C"
+    group = Group(dtype, gradients, "in order", order, ("wide", "tall")[i % 2], options)
+    return Combination(i, rule, (group,), STAGES, micro=(0, 2, 0), gaps=True)
 
 
 # ---------------------------------------------------------------------------------- draws

@@ -190,8 +190,11 @@ def domain_of(rule: str, name: str) -> Interval | None:
 
 
 def check(who: str, domain: Interval | None, name: str, value: Any) -> Any:
-    """A hyper-parameter inside its domain: a float, a bool or the schedule it is; or an error."""
-    scheduled = isinstance(value, Schedule) and domain is not FLAG
+    """A hyper-parameter inside its domain: a number, a bool or the schedule it is; or an error.
+
+    A schedule's values are floats, so that a whole number must be given as one.
+    """
+    scheduled = isinstance(value, Schedule) and domain is not FLAG and not domain.integer
     return value if scheduled else check_value(who, name, value, domain)
 
 
