@@ -28,9 +28,12 @@ def _cube_root(x: Array) -> Array:
     else:
         upper = (y.view(np.uint64) >> np.uint64(32)) // np.uint64(3)
         r = ((np.uint64(MAGIC_64) - upper) << np.uint64(32)).view(np.float64)
-    for _ in range(2):
+    for step in range(2):
         e = real(1) - (y * r) * (r * r)
-        r = r * (real(1) + e * (real(1 / 3) + e * (real(2 / 9) + e * real(14 / 81))))
+        series = e * real(1 / 3)
+        if step == 0 or not narrow:
+            series = series + (e * e) * (real(2 / 9) + e * real(14 / 81))
+        r = r + r * series
     root = (y * r) * r
     return np.where(x < tiny, root * down, root)
 
