@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrcore import _verify
-from lrcore._cases import DTYPES, arrays_of, named, rules, switched, variants
+from lrcore._cases import DTYPES, arrays_of, main_variants, named, rules, switched
 
 STEPS = 40
 SIZES = (1, 33, 200)
@@ -22,7 +22,7 @@ def after_many(rule, switches, dtype, backend):
     return arrays_of(params, opt)
 
 
-ALL = [(rule, switches) for rule in rules() for switches in variants(rule)]
+ALL = [(rule, switches) for rule in rules() for switches in main_variants(rule)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
