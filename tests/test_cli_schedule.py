@@ -81,6 +81,8 @@ def test_the_table_goes_past_the_last_position(table):
     assert len(table("cosine", "lr=1", "steps=40")["values"]["lrcore"]) == 43
     assert len(table("multistep", "lr=1", "milestones=3,50")["values"]["lrcore"]) == 53
     assert len(table("exponential", "lr=1", "gamma=0.9")["values"]["lrcore"]) == 20
+    joined = table("one_cycle", "lr=1", "steps=40", "--like", "torch", "--like", "fastai")
+    assert {len(values) for values in joined["values"].values()} == {43}
 
 
 def test_table_beside_the_peers(table, call):
