@@ -81,6 +81,8 @@ def test_the_table_goes_past_the_last_position(table):
     assert len(table("cosine", "lr=1", "steps=40")["values"]["lrcore"]) == 43
     assert len(table("multistep", "lr=1", "milestones=3,50")["values"]["lrcore"]) == 53
     assert len(table("exponential", "lr=1", "gamma=0.9")["values"]["lrcore"]) == 20
+    joined = table("one_cycle", "lr=1", "steps=40", "--like", "torch", "--like", "fastai")
+    assert {len(values) for values in joined["values"].values()} == {43}
 
 
 def test_table_beside_the_peers(table, call):
@@ -99,10 +101,11 @@ def test_table_beside_the_peers(table, call):
 
 
 def test_table_by_a_peers_own_name(table):
-    result = table("MultiStepLRScheduler", "lr=1", "decay_t=3,", "decay_rate=0.1", "--like", "timm")
-    assert result["values"] == {
-        "timm": compat.timm.MultiStepLRScheduler(1, [3], 0.1)(range(7)).tolist()
-    }
+    argv = ["MultiStepLRScheduler", "lr=1", "decay_t=3,", "decay_rate=0.1", "--like", "timm"]
+    wanted = compat.timm.MultiStepLRScheduler(1, [3], 0.1)
+    result = table(*argv, "--steps", "6")
+    assert result["values"] == {"timm": wanted(range(6)).tolist()}
+    assert result["schedules"] == {"timm": repr(wanted)}
 
 
 # What the translation of each kind is tried with; with a warm-up where the peer has one.
@@ -120,6 +123,7 @@ ARGUMENTS = {
     "piecewise_constant": {"boundaries": [3, 6], "values": [1.0, 0.5, 0.1]},
     "polynomial": {"lr": 1.0, "steps": 12, "power": 2.0},
     "step": {"lr": 1.0, "step_size": 3, "gamma": 0.5},
+    "wsd": {"lr": 1.0, "steps": 12, "decay_steps": 4, "shape": "linear"},
 }
 PAIRS = [(kind, peer) for kind, peers in _like.CALLS.items() for peer in peers]
 #: Where the values differ, it is on purpose: see docs/schedules.md.
@@ -139,7 +143,7 @@ def test_a_peers_schedule_is_lrcores_but_for_its_convention(kind, peer):
 WARM = [("cosine", "keras"), ("cosine", "optax"), ("cosine", "timm"), ("cosine", "transformers")]
 WARM += [("constant", "optax"), ("constant", "transformers"), ("exponential", "optax")]
 WARM += [("linear", "transformers"), ("polynomial", "timm"), ("polynomial", "transformers")]
-WARM += [("step", "timm"), ("multistep", "timm")]
+WARM += [("step", "timm"), ("multistep", "timm"), ("wsd", "timm"), ("wsd", "transformers")]
 
 
 @pytest.mark.parametrize(("kind", "peer"), PAIRS)

@@ -83,12 +83,8 @@ def test_values(name):
             opt.step()
             scheduler.step()
         restarts = {"starts": starts(kwargs), "low": 0.0} if "hard" in name else {}
-        # where 1 + cos(x) comes near 0 it has the error of 1; at the end of a power, 1 - x too
-        same(getattr(compat, name)(lr, **kwargs), theirs, atol=tolerance(kwargs), **restarts)
-
-
-def tolerance(kwargs):
-    return 1e-8 if kwargs.get("power", 1) < 1 or "1-sqrt" in kwargs.values() else 1e-13
+        # where 1 + cos(x) comes near 0 it has the error of 1
+        same(getattr(compat, name)(lr, **kwargs), theirs, atol=1e-13, **restarts)
 
 
 def test_plateau():

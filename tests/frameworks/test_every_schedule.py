@@ -14,7 +14,7 @@ from lrcore import _core
 from lrcore.schedules import Schedule, compat
 
 #: Of no peer here; test_schedule_kinds and test_schedule_algebra have their formulas in plain Python.
-BY_FORMULA = {"chebyshev", "hyperbolic", "knee", "noam", "power", "rex"}
+BY_FORMULA = {"chebyshev", "hyperbolic", "knee", "noam", "rex"}
 OF_OTHERS = {"clip", "repeat"}
 #: As the peers have them, but made of other kinds in compat: test_compat compares the two.
 BY_ANOTHER_KIND = {"one_cycle", "piecewise_cosine", "piecewise_linear", "tanh_decay", "wsd"}

@@ -122,6 +122,22 @@ def _optax_one_cycle(a: Arguments) -> Call:
     }
 
 
+def _transformers_wsd(a: Arguments) -> Call:
+    share = _share(a, "min_lr_ratio")
+    names = taken(a, lr="lr", warmup="num_warmup_steps", steps="num_training_steps")
+    return "get_wsd_schedule", {
+        **names,
+        **taken(a, decay_steps="num_decay_steps", shape="decay_type"),
+        **share,
+    }
+
+
+def _timm_wsd(a: Arguments) -> Call:
+    length = {"t_initial": a.pop("steps") - a["warmup"]}
+    names = taken(a, lr="lr", decay_steps="decay_t", end="lr_min", shape="decay_fn", **TIMM)
+    return "WSDLRScheduler", names | length
+
+
 def _renamed(name: str, **names: str) -> Callable[[Arguments], Call]:
     return lambda arguments: (name, taken(arguments, **names))
 
@@ -258,6 +274,7 @@ CALLS: dict[str, dict[str, Callable[[Arguments], Call]]] = {
         ),
         "torch": _renamed("StepLR", lr="lr", step_size="step_size", gamma="gamma"),
     },
+    "wsd": {"timm": _timm_wsd, "transformers": _transformers_wsd},
 }
 
 

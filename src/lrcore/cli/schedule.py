@@ -12,6 +12,7 @@ from textwrap import fill
 from typing import Any
 
 import lrcore
+from lrcore import schedules
 from lrcore._describe import Description, describe, schedule_kinds
 from lrcore.cli._choices import find
 from lrcore.cli._like import PEERS, like, peers_own
@@ -133,9 +134,9 @@ def _table(args: argparse.Namespace) -> int:
         raise Refusal(f"table: --steps must be at most {MOST:,}, got {steps:,}")
     values = {who: curve(range(steps)).tolist() for who, curve in curves.items()}
     if args.json:
-        schedules = {who: repr(curve) for who, curve in curves.items()}
+        made = {who: repr(curve) for who, curve in curves.items()}
         version = lrcore.__version__
-        print_json({"lrcore": version, "calls": calls, "schedules": schedules, "values": values})
+        print_json({"lrcore": version, "calls": calls, "schedules": made, "values": values})
         return 0
     print_table(("", ""), list(calls.items()))
     print()
@@ -201,9 +202,11 @@ def _last(schedule: lrcore.Schedule) -> int:
     named = [d.get("steps", 0), d["warmup"], math.ceil(d.get("begin", 0) + d.get("length", 0))]
     lists = (d.get(name) for name in ("milestones", "boundaries", "positions"))
     named += [math.ceil(places[-1]) for places in lists if places]
-    parts = (p for value in d.values() for p in (value if isinstance(value, tuple) else (value,)))
-    inside = max((_last(part) for part in parts if isinstance(part, lrcore.Schedule)), default=0)
-    return int(max(named)) + inside
+    if isinstance(schedule, schedules.Join):
+        starts = (0, *schedule.boundaries)
+        named += [n + _last(part) for n, part in zip(starts, schedule.parts, strict=True)]
+    named += [_last(part) for part in d.values() if isinstance(part, lrcore.Schedule)]
+    return int(max(named))
 
 
 def _length(text: str) -> int:
