@@ -115,6 +115,11 @@ def test_the_additive_form_shifts_a_schedule_and_starts_from_its_smallest_rates(
         assert_allclose(a.estimates[0]["shift"], b.estimates[0]["shift"], rtol=1e-12)
         assert_allclose(a.estimates[0]["eta"], max(lr(k) + a.estimates[0]["shift"], 1e-4))
     assert 0.001 < a.estimates[0]["shift"] < 0.5
+    a.param_groups[0]["lr"] = 0.0
+    before = p.copy()
+    a.step(draw(0))
+    assert_array_equal(p, before)
+    assert a.estimates[0]["eta"] == 0.0
 
 
 @BACKENDS

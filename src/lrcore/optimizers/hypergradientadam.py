@@ -32,7 +32,7 @@ class HypergradientAdam(Optimizer):
     hyper_lr : float or Schedule, default 1e-8
         In [0, inf); the rate at which the rate learns.
     floor : float or Schedule, default 0
-        In [0, inf); the least rate there may be, but for lr 0.
+        In [0, inf); the least rate there may be, but for lr 0. Made for rates that begin above it.
     multiplicative : bool, default False
         Change the rate by a share of itself, as far as gradient and step before agree; `hyper_lr`
         is then free of the gradient's size, and 1e-2 or so.
