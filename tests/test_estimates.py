@@ -96,9 +96,44 @@ def test_what_has_been_learned_is_a_factor_on_the_schedule(rule, backend):
         assert_allclose(a.estimates[0]["factor"], b.estimates[0]["factor"], rtol=1e-12)
         assert_allclose(a.estimates[0]["eta"], lr(k) * a.estimates[0]["factor"], rtol=1e-15)
     assert a.estimates[0]["factor"] > 1.01
+    assert a.estimates[0]["shift"] == 0.0
     before = p.copy()
     a.step(draw(0))
     assert_array_equal(p, before)
+
+
+@BACKENDS
+@pytest.mark.parametrize("rule", HYPERGRADIENTS)
+def test_the_additive_form_shifts_a_schedule_and_starts_from_its_smallest_rates(rule, backend):
+    p, q = draw(0), draw(0)
+    lr = schedules.Constant(0.1, warmup=5, warmup_start=1e-9)
+    kind = {"hyper_lr": 1e-3, "floor": 1e-4, "backend": backend}
+    a, b = rule(p, lr=lr, **kind), rule(q, lr=0.1, **kind)
+    for k in range(10):
+        a.step(draw(k) + 1)
+        b.step(draw(k) + 1)
+        assert_allclose(a.estimates[0]["shift"], b.estimates[0]["shift"], rtol=1e-12)
+        assert_allclose(a.estimates[0]["eta"], max(lr(k) + a.estimates[0]["shift"], 1e-4))
+    assert 0.001 < a.estimates[0]["shift"] < 0.5
+    a.param_groups[0]["lr"] = 0.0
+    before = p.copy()
+    a.step(draw(0))
+    assert_array_equal(p, before)
+    assert a.estimates[0]["eta"] == 0.0
+
+
+@BACKENDS
+@pytest.mark.parametrize("multiplicative", [False, True])
+def test_a_schedule_below_the_floor_leaves_what_was_learned(multiplicative, backend):
+    p = draw(0)
+    lr = schedules.PiecewiseConstant([3, 6], [0.1, 1e-8, 0.1])
+    kind = {"hyper_lr": 1e-4, "multiplicative": multiplicative, "backend": backend}
+    opt = lrcore.HypergradientSGD(p, lr=lr, floor=0.01, **kind)
+    rates = []
+    for k in range(9):
+        opt.step(draw(k))
+        rates.append(opt.estimates[0]["eta"])
+    assert_allclose(rates, [0.1] * 3 + [0.01] * 3 + [0.1] * 3, rtol=0.05)
 
 
 @pytest.mark.parametrize("rule", HYPERGRADIENTS)
@@ -140,10 +175,11 @@ def test_an_infinite_gradient_teaches_nothing(rule, backend):
     opt = rule(p, nonfinite="ignore", hyper_lr=0.01, backend=backend)
     for k in range(3):
         opt.step(draw(k))
-    before = opt.estimates[0]["factor"]
+    before = opt.estimates
+    assert before[0]["shift"] != 0
     with np.errstate(all="ignore"):
         opt.step(np.full(9, np.inf))
-    assert opt.estimates[0]["factor"] == before
+    assert opt.estimates == before
 
 
 # -------------------------------------------------------------------------- of each tensor

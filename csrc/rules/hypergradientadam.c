@@ -21,6 +21,7 @@ static void estimate(const void *hyper, const lrc_seen *seen, void *scalars)
 static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
+    const scalars_t *k = scalars;
     struct constants *c = out;
     c->norms = h->multiplicative != 0;
     double before = (double)(t - 1);
@@ -28,7 +29,7 @@ static void constants(const void *hyper, int64_t t, const void *scalars, void *o
     c->new1 = (real)(1 - h->beta1);
     c->beta2 = (real)h->beta2;
     c->new2 = (real)(1 - h->beta2);
-    c->step = (real)(learned(h, scalars) / (1 - lrc_pow(h->beta1, (double)t)));
+    c->step = (real)((h->lr * k->ratio) / (1 - lrc_pow(h->beta1, (double)t)));
     c->root = (real)(1 / sqrt(1 - lrc_pow(h->beta2, (double)t)));
     c->unbias0 = t == 1 ? 0 : (real)(1 / (1 - lrc_pow(h->beta1, before)));
     c->root0 = t == 1 ? 0 : (real)(1 / sqrt(1 - lrc_pow(h->beta2, before)));

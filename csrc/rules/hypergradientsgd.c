@@ -20,10 +20,11 @@ static void estimate(const void *hyper, const lrc_seen *seen, void *scalars)
 static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
+    const scalars_t *k = scalars;
     struct constants *c = out;
     c->norms = h->multiplicative != 0;
     (void)t;
-    c->eta = (real)learned(h, scalars);
+    c->eta = (real)(h->lr * k->ratio);
     c->momentum = (real)h->momentum;
 }
 

@@ -32,7 +32,7 @@ class HypergradientAdam(Optimizer):
     hyper_lr : float or Schedule, default 1e-8
         In [0, inf); the rate at which the rate learns.
     floor : float or Schedule, default 0
-        In [0, inf); the least rate there may be.
+        In [0, inf); the least rate there may be, but for lr 0. Made for rates that begin above it.
     multiplicative : bool, default False
         Change the rate by a share of itself, as far as gradient and step before agree; `hyper_lr`
         is then free of the gradient's size, and 1e-2 or so.
@@ -44,13 +44,14 @@ class HypergradientAdam(Optimizer):
     ``d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps)`` with ``m`` and ``v`` as in
     :class:`Adam`; ``p -= eta d``. ``eta``, one a group, begins at lr and moves before each step by
     ``hyper_lr <g, d>``, with ``d`` the direction of the step before, or is multiplied by ``1 +
-    hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept as the
-    factor ``eta / lr``: where lr is a schedule, or a parameter has its lr_scale, ``eta`` is that
-    rate times the factor, and a schedule that ends at 0 ends there. `estimates` has ``eta`` and
-    ``factor`` of each group. Two state arrays, two sweeps. Baydin, Cornish, Martinez Rubio, Schmidt
-    & Wood 2018, "Online Learning Rate Adaptation with Hypergradient Descent", algorithm 6.
-    Deviation: the authors' code changes the rate tensor by tensor, and adds eps before the
-    correction of the direction that it measures.
+    hyper_lr <g, d> / (|g| |d|)``; it is never below floor. What has been learned is kept beside lr,
+    ``eta = (lr + shift) factor``: where lr is a schedule, the additive form shifts it and the
+    multiplicative one scales it, so that only the latter follows it down to small rates; both stop
+    where lr is 0. `estimates` has ``eta``, ``shift`` and ``factor`` of each group; a parameter's
+    `lr_scale` is a factor on ``eta``. Two state arrays, two sweeps. Baydin, Cornish, Martinez
+    Rubio, Schmidt & Wood 2018, "Online Learning Rate Adaptation with Hypergradient Descent",
+    algorithm 6. Deviation: the authors' code changes the rate tensor by tensor, and adds eps before
+    the correction of the direction that it measures.
 
     Examples
     --------

@@ -99,7 +99,7 @@ def _polyak(c=1.0, follows=True, **options):
 
 CASES = [
     _case("HypergradientSGD", sgd, hyper_lr=1e-6),
-    _case("HypergradientSGD", sgd, 1e-3, hyper_lr=1e-7, weight_decay=0.1, floor=2e-3),
+    _case("HypergradientSGD", sgd, 1.5, hyper_lr=1e-3, weight_decay=0.1, floor=1.2),
     _case("HypergradientSGD", sgd, 1e-2, hyper_lr=0.02, multiplicative=True),
     _case("HypergradientSGD", heavy_ball(0.9), 1e-3, momentum=0.9, hyper_lr=1e-7),
     _case("HypergradientSGD", nesterov(0.8), 1e-3, momentum=0.8, nesterov=True, hyper_lr=0.01,

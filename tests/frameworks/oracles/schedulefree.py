@@ -1,4 +1,4 @@
-"""The authors' package, at the point that is trained; test_modes.py compares what is evaluated."""
+"""The authors' package, at the point that is trained; test_modes_live.py compares what is evaluated."""
 
 from .harness import Case, Torch
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..math import pow
 from ._forms import Array, Names, Pairs
-from ._hypergradient import learn, learned, to_learn
+from ._hypergradient import learn, to_learn
 
 estimate = learn
 
@@ -25,7 +25,7 @@ def measure(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> Pairs:
 
 def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
     real = p.dtype.type
-    step = real(learned(h, k) / (1.0 - pow(h.beta1, float(t))))
+    step = real((h.lr * k.ratio) / (1.0 - pow(h.beta1, float(t))))
     root = real(1.0 / sqrt(1.0 - pow(h.beta2, float(t))))
     s.m[...] = real(h.beta1) * s.m + real(1.0 - h.beta1) * g
     s.v[...] = real(h.beta2) * s.v + real(1.0 - h.beta2) * (g * g)

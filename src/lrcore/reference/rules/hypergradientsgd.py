@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._forms import Array, Names, Pairs
-from ._hypergradient import learn, learned, to_learn
+from ._hypergradient import learn, to_learn
 
 estimate = learn
 
@@ -21,4 +21,4 @@ def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
     else:
         s.buf[...] = momentum * s.buf + g
         s.d[...] = g + momentum * s.buf
-    p[...] = p - real(learned(h, k)) * s.d
+    p[...] = p - real(h.lr * k.ratio) * s.d
