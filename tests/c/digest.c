@@ -332,21 +332,26 @@ typedef struct {
 
 typedef uint64_t runner(const job *j);
 
-/* What a rule keeps: its arrays, those that start at the parameter, and what all else starts at. */
+/* What a rule keeps: its arrays, those that start at the parameter or are of rows, and what all else
+ * starts at. */
 typedef struct {
-    int there[LRC_MAX_STATES], follows[LRC_MAX_STATES];
+    int there[LRC_MAX_STATES], follows[LRC_MAX_STATES], of_rows[LRC_MAX_STATES];
     double state[LRC_MAX_STATES], scalar[LRC_MAX_SCALARS];
 } beginnings;
 
 static void read_note(const lrc_rule_info *row, const double *h, const char *note, beginnings *b)
 {
-    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!");
+    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/ ");
+    if (length == 4 && strncmp(note, "rows", 4) == 0)
+        return; /* of the rule */
     int state = find(row->states, note, left), scalar = find(row->scalars, note, left);
     const char *hyper = note + left + 1;
     if (state < 0 && scalar < 0)
         fail("a note of the table names what is not there", note);
     if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
         b->follows[state] = 1;
+    } else if (note[left] == '/') {
+        b->of_rows[state] = 1;
     } else if (note[left] == ':' || note[left] == '=') {
         double value = h[position(row->hypers, hyper, length - left - 1)];
         if (note[left] == ':')
