@@ -53,6 +53,9 @@ def test_every_row_of_the_tables_has_a_digest():
         assert [tuple(words[1:3]) for words in lines if words[0] == kind] == [
             (rule, name) for rule in lrcore._core.rules() for name in formats
         ]
+    rows = [words[1] for words in lines if words[0] == "rows"]
+    takers = [rule for rule, row in lrcore._hyper.RULES.items() if "rows" in row.notes]
+    assert rows == [rule for rule in takers for _ in ("float32", "float64")]
     assert sum(words[0] == "codec" for words in lines) == 6
     assert [words[1] for words in lines if words[0] == "schedule"] == list(lrcore._core.schedules())
     assert len({words[-1] for words in lines}) == len(lines)

@@ -44,6 +44,7 @@ class RowGrad:
 
     Lazy semantics, as of ``torch.optim.SparseAdam``: weight decay, momentum and every other state
     act on the named rows only; a bias correction goes by the updates that the parameter has had.
+    (SparseAdam adds `eps` before that correction; here it is added as in :class:`Adam`.)
     ``clip_norm`` is over the summed rows. Rules that have this form say so in the table of rules;
     others refuse. So do options that are about whole parameters: ``ema``, ``swa``, ``lookahead``,
     ``agc``, ``stats``, ``zero_grads``, ``accumulate`` and ``state_dtype="int8"``, and parameters in

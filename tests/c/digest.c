@@ -306,19 +306,22 @@ typedef struct {
     int maximize, scheduled, wild;
     enum { SAME, OTHER, HALF } gradient;
     int backwards; /* the gradient lies in memory from its last element to its first, with gaps */
+    int named;     /* the gradient is of some rows, several of them the same */
 } surroundings;
 
 static const surroundings around[] = {
-    {"plain", 0, 0, 0, 0, 0, SAME, 0},
-    {"wild", 0, 0, 0, 0, 1, SAME, 0},
-    {"clip_norm", 3.0, 0, 0, 0, 0, SAME, 0},
-    {"maximize, clip_value", 0, 0.75, 1, 0, 1, SAME, 0},
-    {"clip_norm, clip_value, maximize, a schedule", 700.0, 0.75, 1, 1, 0, OTHER, 0},
-    {"half", 0, 0, 0, 1, 1, HALF, 0},
-    {"strides", 5.0, 0, 0, 0, 0, SAME, 1},
+    {"plain", 0, 0, 0, 0, 0, SAME, 0, 0},
+    {"wild", 0, 0, 0, 0, 1, SAME, 0, 0},
+    {"clip_norm", 3.0, 0, 0, 0, 0, SAME, 0, 0},
+    {"maximize, clip_value", 0, 0.75, 1, 0, 1, SAME, 0, 0},
+    {"clip_norm, clip_value, maximize, a schedule", 700.0, 0.75, 1, 1, 0, OTHER, 0, 0},
+    {"half", 0, 0, 0, 1, 1, HALF, 0, 0},
+    {"strides", 5.0, 0, 0, 0, 0, SAME, 1, 0},
 };
 
 enum { AROUND = sizeof around / sizeof *around };
+
+static const surroundings some_rows = {"some rows", 30.0, 0.75, 1, 0, 0, HALF, 0, 1};
 
 /* One run: a rule under hyper-parameters, and what `run` needs besides. */
 typedef struct {
@@ -332,21 +335,26 @@ typedef struct {
 
 typedef uint64_t runner(const job *j);
 
-/* What a rule keeps: its arrays, those that start at the parameter, and what all else starts at. */
+/* What a rule keeps: its arrays, those that start at the parameter or are of rows, and what all else
+ * starts at. */
 typedef struct {
-    int there[LRC_MAX_STATES], follows[LRC_MAX_STATES];
+    int there[LRC_MAX_STATES], follows[LRC_MAX_STATES], of_rows[LRC_MAX_STATES];
     double state[LRC_MAX_STATES], scalar[LRC_MAX_SCALARS];
 } beginnings;
 
 static void read_note(const lrc_rule_info *row, const double *h, const char *note, beginnings *b)
 {
-    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!");
+    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/ ");
+    if (length == 4 && strncmp(note, "rows", 4) == 0)
+        return; /* of the rule */
     int state = find(row->states, note, left), scalar = find(row->scalars, note, left);
     const char *hyper = note + left + 1;
     if (state < 0 && scalar < 0)
         fail("a note of the table names what is not there", note);
     if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
         b->follows[state] = 1;
+    } else if (note[left] == '/') {
+        b->of_rows[state] = 1;
     } else if (note[left] == ':' || note[left] == '=') {
         double value = h[position(row->hypers, hyper, length - left - 1)];
         if (note[left] == ':')
@@ -405,6 +413,17 @@ static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int
     }
 }
 
+/* Elements of a row: a few, or as many as make three rows. */
+static int64_t row_of(int64_t n) { return n == 0 ? 0 : n % 5 == 0 ? 5 : n % 3 == 0 ? n / 3 : 1; }
+
+static void name_some_rows(lrc_tensor *x, int64_t *numbers, uint64_t *seed)
+{
+    int64_t height = x->n ? x->n / x->row : 0;
+    for (int64_t i = 0; i < height; i++)
+        numbers[i] = (int64_t)(draw(seed) % (uint64_t)height);
+    lrc_name_rows(x, height, height, numbers, numbers + height);
+}
+
 static uint64_t digest_scalars(uint64_t digest, const lrc_plan *plan)
 {
     int scope = lrc_rules[plan->rule].scope;
@@ -423,6 +442,7 @@ static uint64_t run_rule(const job *run)
     int rule = run->rule, dtype = run->dtype, g_dtype = s->gradient == HALF ? LRC_F16 : dtype;
     const beginnings b = beginnings_of(rule, h);
     void *memory[TENSORS];
+    int64_t *numbers[TENSORS];
     lrc_tensor x[TENSORS] = {0};
     lrc_group g[GROUPS] = {0};
     lrc_schedule lr = {
@@ -436,6 +456,7 @@ static uint64_t run_rule(const job *run)
                             .n = n,
                             .dtype = dtype,
                             .group = i % GROUPS,
+                            .row = row_of(n),
                             .g_dtype = g_dtype};
         for (int64_t e = 0; e < n; e++)
             put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
@@ -446,6 +467,7 @@ static uint64_t run_rule(const job *run)
         }
         memcpy(x[i].scalar, b.scalar, sizeof b.scalar);
         memory[i] = allocate((size_t)n * 3 * sizeof(double));
+        numbers[i] = allocate((size_t)n * 5 * sizeof(int64_t));
     }
     for (int k = 0; k < GROUPS; k++) {
         memcpy(g[k].h, h, sizeof g[k].h);
@@ -463,8 +485,13 @@ static uint64_t run_rule(const job *run)
     plan->clip_norm = s->clip_norm;
     plan->nonfinite = s->wild ? LRC_IGNORE : LRC_RAISE;
     for (int t = 0; t < STEPS; t++) {
-        for (int i = 0; i < TENSORS; i++)
+        for (int i = 0; i < TENSORS; i++) {
             new_gradient(&x[i], s, memory[i], s->wild && i % 2 == 1, &seed);
+            if (s->named && (i + t) % 4)
+                name_some_rows(&x[i], numbers[i], &seed);
+            else
+                x[i].rows = NULL;
+        }
         if (t == 1)
             x[4].g = x[9].g = NULL; /* left alone at this step, and younger from then on */
         plan->loss = 1.5 - t;
@@ -484,6 +511,7 @@ static uint64_t run_rule(const job *run)
                 free(x[i].state[j]);
             }
         free(memory[i]);
+        free(numbers[i]);
     }
     return digest;
 }
@@ -548,6 +576,30 @@ static uint64_t rule_digest(int rule, int dtype)
         }
     }
     return digest;
+}
+
+static int takes_rows(int rule)
+{
+    const char *note = lrc_rules[rule].notes;
+    for (; *note; note += strspn(note, " ")) {
+        size_t length = strcspn(note, " ");
+        if (length == 4 && strncmp(note, "rows", 4) == 0)
+            return 1;
+        note += length;
+    }
+    return 0;
+}
+
+/* The same for gradients of some rows. */
+static uint64_t rows_digest(int rule, int dtype)
+{
+    double h[LRC_MAX_HYPERS] = {0};
+    int optional[LRC_MAX_HYPERS], count = fill_hypers(rule, h, optional);
+    for (int k = 0; k < count; k++)
+        choose_hyper(rule, h, optional[k], 1);
+    const job j = {
+        .rule = rule, .dtype = dtype, .h = h, .name = some_rows.name, .around = &some_rows};
+    return run_everywhere(run_rule, &j);
 }
 
 /* ---------------------------------------------------------------------------- storage
@@ -625,11 +677,16 @@ static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t 
                     .master_kind = j->storage->master_kind,
                     .no_decay = i % 3 == 1,
                     .lr_scale = i % 4 == 2 ? 0.5 : 0,
+                    .row = row_of(n),
                     .units = sorts[i].units,
                     .unit_columns = sorts[i].columns};
     for (int k = 0; k < LRC_MAX_STATES; k++) {
         if (!b->there[k])
             continue;
+        if (b->of_rows[k]) {
+            x.state[k] = new_array(real, n, b->state[k]);
+            continue;
+        }
         if (j->state_dtype == LRC_F32)
             x.state[k] = new_array(LRC_F32, n, b->state[k]);
         else
@@ -649,14 +706,16 @@ static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t 
     return x;
 }
 
-static uint64_t finish_tensor(uint64_t digest, lrc_tensor *x)
+static uint64_t finish_tensor(uint64_t digest, lrc_tensor *x, const beginnings *b)
 {
     int real = real_of(x->dtype);
     digest = digest_word(digest, (uint64_t)x->t);
     digest = digest_array(digest, x->dtype, x->n, x->p);
     digest = digest_array(digest, real, x->n, x->trace);
     for (int k = 0; k < LRC_MAX_STATES; k++) {
-        if (x->state[k])
+        if (x->state[k] && b->of_rows[k])
+            digest = digest_array(digest, real, x->n, x->state[k]);
+        else if (x->state[k])
             digest = digest_array(digest, x->state_dtype, x->n, x->state[k]);
         if (x->scale[k])
             digest = digest_array(digest, LRC_Q8, (x->n + 127) / 128, x->scale[k]);
@@ -769,7 +828,7 @@ static uint64_t run_stored(const job *j)
     lrc_plan_free(plan);
 
     for (int i = 0; i < PARTS; i++) {
-        digest = finish_tensor(digest, &x[i]);
+        digest = finish_tensor(digest, &x[i], &b);
         digest = digest_array(digest, LRC_F64, sorts[i].n * 3, memory[i]);
         free(memory[i]);
     }
@@ -1050,6 +1109,10 @@ int main(void)
         for (int dtype = LRC_F32; dtype <= LRC_F64; dtype++)
             printf("rule %s float%d %016llx\n", lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64,
                    (unsigned long long)rule_digest(rule, dtype));
+    for (int rule = 0; rule < LRC_RULES; rule++)
+        for (int dtype = LRC_F32; dtype <= LRC_F64 && takes_rows(rule); dtype++)
+            printf("rows %s float%d %016llx\n", lrc_rules[rule].name, dtype == LRC_F32 ? 32 : 64,
+                   (unsigned long long)rows_digest(rule, dtype));
     for (int rule = 0; rule < LRC_RULES; rule++)
         for (int i = 0; i < STORAGES; i++)
             printf("storage %s %s %016llx\n", lrc_rules[rule].name, storages[i].name,
