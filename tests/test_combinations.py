@@ -17,7 +17,7 @@ from support import missing
 
 import lrcore
 from lrcore import _verify
-from lrcore._cases import SWITCHED, rules
+from lrcore._cases import SWITCHED, named, rules
 from lrcore._combinations import FLOATS, LAYOUTS, MASTERS, Combination, Group
 from lrcore._optimizer.slots import TRACED_WHOLE
 from lrcore.options import LossScaler
@@ -265,7 +265,8 @@ def test_options_may_be_assigned_after_an_optimizer_is_made(seed):
     )
     run = _verify.Run(bare)
     for group, assigned in zip(case.groups, run.opt.param_groups, strict=True):
-        assigned.update({k: v for k, v in group.options.items() if k not in fixed})
+        later = {k: v for k, v in group.options.items() if k not in fixed}
+        assigned.update(named(case.rule, later))
     assert not _verify.difference(run.finish(), _verify.Run(case).finish()), str(case)
 
 

@@ -185,7 +185,7 @@ def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments with the rate under its name in this rule, and no decay where it has none."""
     hypers = RULES[rule.rule].hypers
     left = {k: v for k, v in values.items() if k != "weight_decay" or k in hypers}
-    return {hypers[0] if k == "lr" else k: v for k, v in left.items()}
+    return {rule.rate_name if k == "lr" else k: v for k, v in left.items()}
 
 
 def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]:

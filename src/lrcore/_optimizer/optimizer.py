@@ -119,7 +119,7 @@ class Optimizer(Rule):
         super().__init_subclass__()
         rule = cls.__name__.lower()
         if rule in RULES:
-            cls.rule = rule
+            cls.rule, cls.rate_name = rule, RULES[rule].hypers[0]
         elif not cls.rule:
             raise TypeError(f"csrc/rules.def has no row {rule} for the class {cls.__name__}")
 
@@ -321,7 +321,7 @@ class Optimizer(Rule):
     @property
     def lr(self) -> float:
         """The learning rate that the next update will use (of the first group)."""
-        value = self._layout.groups[0][RULES[self.rule].hypers[0]]
+        value = self._layout.groups[0][self.rate_name]
         return float(value(self.t)) if isinstance(value, Schedule) else float(value)
 
     @property

@@ -22,6 +22,8 @@ class Rule:
     """The row of a class: its hyper-parameters and states under a group's values."""
 
     rule: ClassVar[str] = ""
+    #: The argument that is the rate, which `lr_scale` multiplies: ``"lr"`` in most rules.
+    rate_name: ClassVar[str] = ""
     #: Whether a step must be told the loss.
     needs_loss: ClassVar[bool] = False
     #: Whether what is evaluated is another point than the one that is trained.

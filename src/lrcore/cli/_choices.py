@@ -100,15 +100,15 @@ def find_optimizer(name: str) -> type[lrcore.Optimizer]:
 def make_optimizer(
     rule: type[lrcore.Optimizer], params: Params, lr: float | lrcore.Schedule, **options: Any
 ) -> lrcore.Optimizer:
-    """Return an optimizer of that class: the first argument after the parameters is the rate."""
-    return cast("Callable[..., lrcore.Optimizer]", rule)(params, lr, **options)
+    """Return an optimizer of that class at a rate, whatever its name there."""
+    return cast("Callable[..., lrcore.Optimizer]", rule)(params, **{rule.rate_name: lr}, **options)
 
 
 def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
     """Rate for `rule` if the user gives none; `task` is digits, linear or table."""
     if rule.__name__ in RATES:
         return RATES[rule.__name__][task]
-    return float(list(inspect.signature(rule).parameters.values())[1].default)
+    return float(inspect.signature(rule).parameters[rule.rate_name].default)
 
 
 def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:

@@ -142,7 +142,8 @@ def _step(
     scalars: Sequence[SimpleNamespace],
 ) -> tuple[float, int]:
     """`step`, where all gradients are of whole tensors."""
-    grads = [load(x.g, x.store.p) if isinstance(x.g, np.ndarray) else None for x in tensors]
+    given = [None if isinstance(x.g, tuple) else x.g for x in tensors]
+    grads = [None if g is None else load(g, x.store.p) for g, x in zip(given, tensors, strict=True)]
     owners = [groups[x.store.group] for x in tensors]
     if options.stats is not None:
         for row, group, g in zip(options.stats, owners, grads, strict=True):
