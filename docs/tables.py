@@ -2,7 +2,8 @@
 
 A page says ``<!-- table: name -->`` where a table begins and ``<!-- end -->`` where it ends; what
 is between them is written by the function of that name, from the live library. With ``--check``
-nothing is written, and the exit status is 1 if a page is out of date.
+nothing is written, and the exit status is 1 if a page is out of date. It is 1 in any case if the
+docstring of a rule or a schedule lacks what a table shows of it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+
+import lrcore
 from lrcore import _describe, schedules
+from lrcore._hyper import DOMAINS, FLAG, RULES, STATES
 from lrcore.schedules import compat
 
 DOCS = Path(__file__).parent
+ROWS = DOCS.parent / "csrc" / "rules.def"
 NAME = re.compile(r"^(\w+(?:\(.*\))?)")
+FAMILY = re.compile(r"^/\* (?P<family>.+) \*/$|^RULE\((?P<rule>\w+),", re.MULTILINE)
+DOUBLE = re.compile(r"``(.+?)``")
+ROLE = re.compile(r":\w+:`~?(.+?)`")
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -238,7 +247,162 @@ def compat_names() -> str:
     return table(("module", "names"), rows)
 
 
-TABLES = {f.__name__: f for f in (schedule_kinds, conventions, compat_names)}
+# -------------------------------------------------------------------------- rules
+
+CLASSES = _describe.rule_kinds()
+#: The side of the matrix by which bytes an element are counted.
+SIDE = 256
+
+
+def families() -> dict[str, list[str]]:
+    """The rules as the comments of rules.def group them."""
+    found: dict[str, list[str]] = {}
+    family = ""
+    for match in FAMILY.finditer(ROWS.read_text()):
+        family = match["family"] or family
+        if match["rule"]:
+            found.setdefault(family, []).append(match["rule"])
+    return found
+
+
+def _markdown(text: str) -> str:
+    return ROLE.sub(r"`\1`", DOUBLE.sub(r"`\1`", text))
+
+
+def _cell(text: str) -> str:
+    return _markdown(text).replace("|", "\\|")
+
+
+def _bytes(cls: type[lrcore.Optimizer], shape: tuple[int, ...], **options: object) -> str:
+    """Bytes of state an element of a float32 parameter."""
+    opt = cls(np.zeros(shape, np.float32), **options)
+    return f"{opt.nbytes / np.prod(shape):.2g}"
+
+
+def _toggled(rule: str, switch: str, default: object) -> dict[str, object]:
+    """The arguments that turn a state on that is off by default, or off."""
+    own = DOMAINS.get(f"{rule}.{switch}", DOMAINS.get(switch))
+    if default:
+        return {switch: False if own is FLAG else 0.0}
+    chosen: dict[str, object] = {switch: True if own is FLAG else 0.9}
+    return {"momentum": 0.9, **chosen} if switch == "nesterov" else chosen
+
+
+def state_bytes(rule: str) -> str:
+    """Bytes of state an element, with the defaults and with every switch, as measured."""
+    cls = CLASSES[rule]
+    matrix, vector = (_bytes(cls, shape) for shape in ((SIDE, SIDE), (SIDE * SIDE,)))
+    said = matrix if matrix == vector else f"{matrix} of a matrix, {vector} of a vector"
+    parts = [said]
+    for switch in dict.fromkeys(state.switch for state in STATES[rule] if state.switch):
+        default = _describe.describe_rule(cls).arguments[switch]
+        now = _bytes(cls, (SIDE, SIDE), **_toggled(rule, switch, default))
+        parts.append(f"{now} {'without' if default else 'with'} {switch}")
+    return "; ".join(parts)
+
+
+def sweeps(rule: str) -> str:
+    """How often a step goes over the arrays."""
+    row = RULES[rule]
+    of_scope = {"element": "1", "row": "2", "matrix": "matrix products"}
+    return of_scope.get(row.scope) or ("2" if row.sums else "1")
+
+
+def decay(rule: str) -> str:
+    """What becomes of weight_decay."""
+    row = RULES[rule]
+    if "weight_decay" not in row.hypers:
+        return "none"
+    if row.decay == "either":
+        default = _describe.describe_rule(CLASSES[rule]).arguments["decoupled_weight_decay"]
+        return f"as decoupled_weight_decay says ({default})"
+    if row.decay != "inside":
+        return row.decay
+    doc = _describe.parameters(CLASSES[rule])["weight_decay"]
+    return doc.partition("; ")[2].rstrip(".") or doc
+
+
+def rules() -> str:
+    """Every rule in a line: what it does, what it costs."""
+    rows = []
+    for family, names in families().items():
+        rows.append((f"**{family}**", "", "", "", ""))
+        for rule in names:
+            d = _describe.describe_rule(CLASSES[rule])
+            link = f"[`{d.name}`](#{d.name.lower()})"
+            summary = d.summary.rstrip(".")
+            rows.append(
+                tuple(map(_cell, (link, summary, state_bytes(rule), sweeps(rule), decay(rule))))
+            )
+    return table(("rule", "", "bytes of state an element", "sweeps", "weight decay"), rows)
+
+
+def _keeps(rule: str) -> str:
+    row = RULES[rule]
+    parts = [f"`{x.name}`" + (f" (where {x.switch})" if x.switch else "") for x in STATES[rule]]
+    lines = [f"arrays {', '.join(parts)}"] if parts else []
+    if row.scalars:
+        names = ", ".join(f"`{name}`" for name in row.scalars)
+        lines.append(f"for each {'array' if row.scope == 'tensor' else row.scope} {names}")
+    if getattr(row, "matrices", ()):
+        lines.append(f"for each matrix {', '.join(f'`{name}`' for name in row.matrices)}")
+    return "; ".join(lines) or "nothing"
+
+
+def rules_in_full() -> str:
+    """Every rule: its call with the defaults, its formula, its source."""
+    out = []
+    for family, names in families().items():
+        out.append(f"### {family}\n\n")
+        for rule in names:
+            d = _describe.describe_rule(CLASSES[rule])
+            items = {
+                "Formula": d.formula,
+                "Keeps": f"{_keeps(rule)}. Bytes an element: {state_bytes(rule)}.",
+                "Weight decay": f"{decay(rule)}.",
+                "Source": d.source,
+                "Mind": d.remarks,
+            }
+            lines = [f"- *{name}*: {_markdown(text)}\n" for name, text in items.items() if text]
+            out.append(f"#### {d.name}\n\n{_markdown(d.summary)}\n\n")
+            out.append(f"```\n{d.signature}\n```\n\n{''.join(lines)}\n")
+    return "".join(out)
+
+
+def deviations() -> str:
+    """Every deviation from a source or a peer that is kept on purpose."""
+    rows = [
+        ("" if i else f"`{d.name}`", _cell(text))
+        for d in map(_describe.describe_rule, CLASSES.values())
+        for i, text in enumerate(d.deviations)
+    ]
+    return table(("rule", "what is different, and from what"), rows)
+
+
+def undocumented() -> list[str]:
+    """What is missing in docstrings, a sentence each."""
+    faults = []
+    for rule, cls in CLASSES.items():
+        d = _describe.describe_rule(cls)
+        said = _describe.parameters(cls)
+        faults += [f"{d.name}: {name} is not described" for name in d.arguments if name not in said]
+        faults += _missing(d.name, formula=d.formula, summary=d.summary, source=d.source)
+        if not any(rule in names for family, names in families().items() if family):
+            faults.append(f"{d.name}: its row is not below a comment that names its family")
+    for kind in _describe.schedule_kinds().values():
+        d = _describe.describe(kind)
+        faults += _missing(d.name, formula=d.formula, summary=d.summary)
+    return faults
+
+
+def _missing(name: str, **parts: str) -> list[str]:
+    return [f"{name}: the docstring has no {part}" for part, text in parts.items() if not text]
+
+
+TABLES = {
+    f.__name__: f
+    for f in (rules, rules_in_full, deviations, schedule_kinds, conventions, compat_names)
+}
 
 
 def filled(text: str) -> str:
@@ -258,7 +422,9 @@ def main(arguments: list[str]) -> int:
                 page.write_text(wanted)
     for page in stale:
         print(f"{page.name}: {'out of date' if '--check' in arguments else 'written'}")
-    return int(bool(stale) and "--check" in arguments)
+    for fault in (faults := undocumented()):
+        print(fault)
+    return int(bool(faults) or (bool(stale) and "--check" in arguments))
 
 
 if __name__ == "__main__":

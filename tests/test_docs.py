@@ -2,11 +2,14 @@
 
 import importlib.util
 import inspect
+import re
 
 import pytest
 from support import ROOT
 
+import lrcore
 from lrcore import _describe, schedules
+from lrcore._hyper import RULES, STATES
 from lrcore._schedule import Schedule
 from lrcore.schedules import compat
 
@@ -25,6 +28,59 @@ def tables():
 def test_tables_are_up_to_date(tables, page):
     text = page.read_text()
     assert tables.filled(text) == text, f"{page.name} is out of date: run python docs/tables.py"
+
+
+def test_nothing_is_undocumented(tables):
+    assert tables.undocumented() == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("Adam with weight decay that", "", "no summary"),
+        ("``p *= 1 - lr weight_decay`` first, then :class:`Adam`. ", "", "no formula"),
+        ("2019", "", "no source"),
+        ("amsgrad : bool", "other : bool", "amsgrad is not described"),
+    ],
+)
+def test_what_a_docstring_lacks_is_named(tables, monkeypatch, capsys, old, new, fault):
+    doc = inspect.getdoc(lrcore.AdamW)
+    if fault == "no summary":
+        doc = f"\n{doc[doc.index('Parameters') :]}"
+    monkeypatch.setattr(lrcore.AdamW, "__doc__", doc.replace(old, new))
+    (found,) = tables.undocumented()
+    assert found.startswith("AdamW: ")
+    assert fault in found
+    assert tables.main(["--check"]) == 1
+    assert found in capsys.readouterr().out
+
+
+def test_a_family_is_needed(tables, monkeypatch):
+    found = tables.families()
+    assert sorted(rule for names in found.values() for rule in names) == sorted(RULES)
+    assert "adamw" in found["Adam and its relatives"]
+    monkeypatch.setattr(tables, "families", lambda: {"": list(RULES)})
+    assert len(tables.undocumented()) == len(RULES)
+
+
+def test_every_deviation_is_in_the_one_table(tables):
+    said = sum(inspect.getdoc(cls).count("Deviation") for cls in tables.CLASSES.values())
+    assert tables.deviations().count("\n") - 2 == said > 30
+
+
+NUMBERS = {"No": 0, "One": 1, "Two": 2, "Three": 3, "Four": 4}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_notes_count_the_states(tables, rule):
+    d = _describe.describe_rule(tables.CLASSES[rule])
+    said = re.match(r"(No|One|Two|Three|Four) state", d.kept)
+    states = [
+        state for state in STATES[rule] if not (state.switch and not d.arguments[state.switch])
+    ]
+    assert said is None or NUMBERS[said[1]] == len(states), d.kept
+    if said and "sweep" in d.kept:
+        assert ("two sweeps" in d.kept) == (tables.sweeps(rule) == "2"), d.kept
 
 
 def test_every_table_is_on_a_page(tables):
