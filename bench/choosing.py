@@ -27,7 +27,7 @@ import numpy as np
 
 import lrcore
 from lrcore import optimizers, schedules
-from lrcore._describe import rule_kinds
+from lrcore._describe import describe_rule, rule_kinds
 from lrcore._hyper import RULES
 from lrcore.cli import _choices
 from lrcore.tasks import Run, Task, fit
@@ -66,11 +66,6 @@ def task_of(name: str, seed: int, batch: int | None) -> Task:
     return getattr(choosing_tasks, name)(seed, batch)
 
 
-def rate_name(rule: str) -> str:
-    """What the rate of a rule is called: the first of its row."""
-    return RULES[getattr(optimizers, rule).rule].hypers[0]
-
-
 def schedule_of(job: Job, lr: float, steps: int) -> lrcore.Schedule:
     """The schedule of a run, over so many updates."""
     warmup = round(job.warmup * steps)
@@ -83,7 +78,7 @@ def schedule_of(job: Job, lr: float, steps: int) -> lrcore.Schedule:
 def default_rate(rule: str) -> float:
     """The rate that a class has by default."""
     cls = getattr(optimizers, rule)
-    return float(lrcore._describe.describe_rule(cls).arguments[rate_name(rule)])
+    return float(describe_rule(cls).arguments[cls.rate_name])
 
 
 def train(job: Job) -> dict[str, float]:
@@ -96,8 +91,8 @@ def train(job: Job) -> dict[str, float]:
     lr = default_rate(job.rule) if job.rate is None else job.rate
     schedule = schedule_of(job, lr, steps)
     params = task.init()
-    made = {rate_name(job.rule): schedule, **dict(job.options), "stats": job.stats}
-    opt = getattr(optimizers, job.rule)(params, **made)
+    cls = getattr(optimizers, job.rule)
+    opt = _choices.make_optimizer(cls, params, schedule, stats=job.stats, **dict(job.options))
     cosines: list[float] = []
 
     def watch(run: Run) -> None:

@@ -104,6 +104,14 @@ def test_digits_are_read(train, seed):
 
 
 @pytest.mark.parametrize("rule", RULES)
+def test_lr_is_the_rate_of_every_rule(rule):
+    cls = _choices.find_optimizer(rule)
+    opt = _choices.make_optimizer(cls, {"w": np.ones(2)}, 0.25)
+    assert opt.lr == 0.25
+    assert _choices.default_lr(cls, "digits") >= 1e-4
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_every_rule_reads_digits_at_its_default_rate(train, rule):
     result = train("digits", "--optimizer", rule.upper())
     assert result["optimizer"] == rule
