@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -113,7 +114,8 @@ def test_lr_is_the_rate_of_every_rule(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_reads_digits_at_its_default_rate(train, rule):
-    result = train("digits", "--optimizer", rule.upper())
+    whole = ("--batch-size", "1437", "--epochs", "200")  # the signs of Rprop are for the whole data
+    result = train("digits", "--optimizer", rule.upper(), *(whole if rule == "Rprop" else ()))
     assert result["optimizer"] == rule
     assert result["final"]["test_accuracy"] >= 0.95
 
@@ -126,7 +128,9 @@ def test_every_schedule_warms_up_and_learns(train, schedule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_c_and_numpy_train_to_the_same_bits(train, rule):
-    common = ("--optimizer", rule, "--clip-norm", "0.5", "--weight-decay", "0.02", *SHORT)
+    decays = "weight_decay" in inspect.signature(getattr(lrcore, rule)).parameters
+    decay = ("--weight-decay", "0.02") if decays else ()
+    common = ("--optimizer", rule, "--clip-norm", "0.5", *decay, *SHORT)
     c, numpy = (train("digits", *common, "--backend", backend) for backend in ("c", "numpy"))
     assert (c["backend"], numpy["backend"]) == ("c", "numpy")
     assert c["parameters_sha256"] == numpy["parameters_sha256"]
@@ -191,7 +195,7 @@ def test_linear_ends_at_the_least_squares_answer(train, call):
     assert re.search(r"distance +\S+e-1\d +reached", out)
 
 
-@pytest.mark.parametrize("rule", list(_choices.RATES))
+@pytest.mark.parametrize("rule", [r for r, rates in _choices.RATES.items() if "linear" in rates])
 def test_every_rule_with_a_rate_of_its_own_reaches_least_squares(train, rule):
     assert train("linear", "--optimizer", rule)["final"]["train_distance"] < 1e-5
 

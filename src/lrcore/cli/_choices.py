@@ -21,7 +21,7 @@ Chosen = TypeVar("Chosen")
 
 # Rates that train well under a cosine with warm-up: the network of digits; the two numbers of
 # linear, which lie some 5 away from their start; tables, whose columns may be all but the same.
-# A rule that is not here uses the default of its class.
+# What is not here is the default of the class.
 RATES = {
     "SGD": {"digits": 0.3, "linear": 0.3, "table": 0.03},
     "Adagrad": {"digits": 0.1, "linear": 3.0, "table": 0.1},
@@ -30,6 +30,10 @@ RATES = {
     "AdamW": {"digits": 0.01, "linear": 0.3, "table": 0.01},
     "Lion": {"digits": 0.001, "linear": 0.01, "table": 0.001},
     "LAMB": {"digits": 0.005, "linear": 0.01, "table": 0.01},
+    "LARS": {"digits": 1.0, "linear": 1.0, "table": 1.0},
+    "FTRL": {"digits": 1.0, "linear": 3.0, "table": 1.0},
+    "ASGD": {"digits": 0.3, "table": 0.1},
+    "HypergradientSGD": {"digits": 0.3, "linear": 0.3, "table": 0.03},
 }
 
 
@@ -106,9 +110,12 @@ def make_optimizer(
 
 def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
     """Rate for `rule` if the user gives none; `task` is digits, linear or table."""
-    if rule.__name__ in RATES:
-        return RATES[rule.__name__][task]
-    return float(inspect.signature(rule).parameters[rule.rate_name].default)
+    own = RATES.get(rule.__name__, {})
+    return (
+        own[task]
+        if task in own
+        else float(inspect.signature(rule).parameters[rule.rate_name].default)
+    )
 
 
 def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:
