@@ -25,6 +25,10 @@ for module in ("rich", "sklearn", "pandas", "matplotlib"):
     pytest.importorskip(module)
 
 RULES = list(_choices.optimizer_classes())
+#: Those with rates of their own; the others, which differ in nothing but their rule, when all is run.
+FEW = [
+    pytest.param(rule, marks=() if rule in _choices.RATES else pytest.mark.slow) for rule in RULES
+]
 SCHEDULES = list(_choices.schedule_classes())
 SHORT = ("--epochs", "2")
 
@@ -126,7 +130,7 @@ def test_every_schedule_warms_up_and_learns(train, schedule):
     assert result["final"]["test_accuracy"] >= 0.9
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", FEW)
 def test_c_and_numpy_train_to_the_same_bits(train, rule):
     decays = "weight_decay" in inspect.signature(getattr(lrcore, rule)).parameters
     decay = ("--weight-decay", "0.02") if decays else ()
@@ -223,7 +227,7 @@ def test_a_table_of_flowers(train, call, flowers):
     assert "text as one column a category: garden (2)" in out
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", FEW)
 def test_every_rule_learns_a_table_of_much_the_same_columns(train, tmp_path, rule):
     from sklearn.datasets import load_breast_cancer
 
