@@ -110,12 +110,8 @@ def make_optimizer(
 
 def default_lr(rule: type[lrcore.Optimizer], task: str) -> float:
     """Rate for `rule` if the user gives none; `task` is digits, linear or table."""
-    own = RATES.get(rule.__name__, {})
-    return (
-        own[task]
-        if task in own
-        else float(inspect.signature(rule).parameters[rule.rate_name].default)
-    )
+    default = inspect.signature(rule).parameters[rule.rate_name].default
+    return float(RATES.get(rule.__name__, {}).get(task, default))
 
 
 def make_schedule(name: str, lr: float, *, steps: int, warmup: int) -> lrcore.Schedule:
