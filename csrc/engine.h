@@ -27,6 +27,7 @@ typedef struct {
     double clip_value;            /* 0: off */
     double coupled;               /* g += coupled p; 0: off */
     double keep;                  /* what decoupled decay leaves of p */
+    double rate;                  /* lr, which a matrix's direction is multiplied by */
     double chosen;                /* LRC_CAUTIOUS: times the elements that are made */
     double average[LRC_AVERAGES]; /* weight of p; 0: off */
     const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
@@ -79,6 +80,9 @@ typedef struct lrc_engine {
      * factors, which update reads. Where rows fill blocks, update does that itself. */
     void (*rows)(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
                  void *factors);
+    /* Of a matrix: its gradient into work; and what the rule makes of that. */
+    void (*gather)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
+    void (*prepare)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
     /* 1 where every element of the gradient is finite; norm also takes the sum of its squares. */
     int (*finite)(const lrc_tensor *x, lrc_chunk k);
     int (*norm)(const lrc_tensor *x, lrc_chunk k, double *sum);

@@ -94,6 +94,7 @@ typedef real *array;
 #define TENSOR(sums, ...) NUMBERS(__VA_ARGS__)
 #define GROUP(sums, ...) NUMBERS(__VA_ARGS__)
 #define ROW NUMBERS(none)
+#define MATRIX(...) NUMBERS(none)
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                          \
     struct name##_state STATES;                                                          \
     struct name##_hyper HYPERS;                                                          \
@@ -106,6 +107,7 @@ typedef real *array;
 #include "rules.def"
 #undef RULE
 #undef ROW
+#undef MATRIX
 #undef GROUP
 #undef TENSOR
 #undef ELEMENT
@@ -115,6 +117,7 @@ typedef real *array;
 #define TENSOR(sums, ...) sums, LRC_TENSOR
 #define GROUP(sums, ...) sums, LRC_GROUP
 #define ROW 0, LRC_ROW
+#define MATRIX(...) 0, LRC_MATRIX
 #define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
 #define SUMS_OF_(name, sums, scope)              \
     enum { name##_sums = sums, name##_scope = scope }; \
@@ -123,6 +126,7 @@ typedef real *array;
 #include "rules.def"
 #undef RULE
 #undef ROW
+#undef MATRIX
 #undef GROUP
 #undef TENSOR
 #undef ELEMENT
@@ -152,7 +156,10 @@ typedef real *array;
  *            pipeline multiplies and adds them up in double.
  * rows       where the scope is ROW, before update: a loop over n rows that sets the states of one
  *            number a row ("s/") from `mean`, that of the squares of each row's gradient. What it
- *            leaves there is what update() finds at OF_ROW(state). */
+ *            leaves there is what update() finds at OF_ROW(state).
+ * prepare    of a rule with matrices, whose update is for what is none: makes of the n elements of a
+ *            gradient in d a direction. The pipeline's step is lr times what the products leave of it.
+ */
 typedef struct {
     const real *a, *b;
 } factors_t;
@@ -165,6 +172,7 @@ typedef struct {
     void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
                     const void *constants, factors_t *factors, real (*room)[LRC_BLOCK]);
     void (*rows)(size_t n, real *restrict mean, const void *state, const void *constants);
+    void (*prepare)(size_t n, real *restrict d, const void *state, const void *constants);
 } kernel;
 
 #ifdef THIS_RULE
@@ -174,30 +182,35 @@ typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
 /* A rule's file ends with one of these, as its row says: KERNEL(constants, update), with a scope
  * KERNEL_WITH_SCALARS(estimate, constants, update), with sums, too,
  * KERNEL_WITH_SUMS(estimate, constants, update, measure), with the scope ROW
- * KERNEL_WITH_ROWS(constants, update, rows). */
+ * KERNEL_WITH_ROWS(constants, update, rows), with matrices
+ * KERNEL_WITH_MATRICES(constants, update, prepare). */
 #define EXPORT(...)                                                              \
     _Static_assert(sizeof(struct constants) <= LRC_MAX_CONSTANTS * sizeof(real), \
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define MATCH(scalars, sums, rows)                                                     \
+#define MATCH(scalars, sums, rows, matrices)                                                 \
     _Static_assert((CONCAT(THIS_RULE, _scope) == LRC_TENSOR ||                         \
                     CONCAT(THIS_RULE, _scope) == LRC_GROUP) == scalars &&              \
                        (CONCAT(THIS_RULE, _scope) == LRC_ROW) == rows &&               \
+                       (CONCAT(THIS_RULE, _scope) == LRC_MATRIX) == matrices &&        \
                        (CONCAT(THIS_RULE, _sums) > 0) == sums,                         \
                    "the row's scope and sums must match the macro that ends the file")
 #define KERNEL(constants, update) \
-    MATCH(0, 0, 0);               \
-    EXPORT(NULL, constants, update, NULL, NULL)
+    MATCH(0, 0, 0, 0);            \
+    EXPORT(NULL, constants, update, NULL, NULL, NULL)
 #define KERNEL_WITH_SCALARS(estimate, constants, update) \
-    MATCH(1, 0, 0);                                      \
-    EXPORT(estimate, constants, update, NULL, NULL)
+    MATCH(1, 0, 0, 0);                                   \
+    EXPORT(estimate, constants, update, NULL, NULL, NULL)
 #define KERNEL_WITH_SUMS(estimate, constants, update, measure) \
-    MATCH(1, 1, 0);                                            \
-    EXPORT(estimate, constants, update, measure, NULL)
+    MATCH(1, 1, 0, 0);                                         \
+    EXPORT(estimate, constants, update, measure, NULL, NULL)
 #define KERNEL_WITH_ROWS(constants, update, rows) \
-    MATCH(0, 0, 1);                               \
-    EXPORT(NULL, constants, update, NULL, rows)
+    MATCH(0, 0, 1, 0);                            \
+    EXPORT(NULL, constants, update, NULL, rows, NULL)
+#define KERNEL_WITH_MATRICES(constants, update, prepare) \
+    MATCH(0, 0, 0, 1);                                   \
+    EXPORT(NULL, constants, update, NULL, NULL, prepare)
 #endif
 
 #endif

@@ -81,23 +81,25 @@ enum {
     LRC_RULES
 };
 
-enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 12, LRC_MAX_SCALARS = 6, LRC_MAX_DIMS = 64 };
+enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 16, LRC_MAX_SCALARS = 6, LRC_MAX_DIMS = 64 };
 
 typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_EITHER, LRC_INSIDE } lrc_decay;
-typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW } lrc_scope;
+typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW, LRC_MATRIX } lrc_scope;
 
 /* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
  * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it or a scalar starts at
  * ("s=initial_accumulator_value", "x0=p" at the parameter; otherwise zero), that it is never negative
- * ("v+"), that it must not be kept in 8 bits ("vmax!") or that it is one real for each row of the
- * parameter ("s/"); and of the rule that a gradient may be of some rows alone ("rows"). A
- * hyper-parameter that may be left out is NaN where it is. */
+ * ("v+"), that it must not be kept in 8 bits ("vmax!"), that it is one real for each row of the
+ * parameter ("s/"), or that only tensors that are matrices to a rule of scope LRC_MATRIX have it
+ * ("buf#") or only the others ("v~"); and of the rule that a gradient may be of some rows alone
+ * ("rows"). A hyper-parameter that may be left out is NaN where it is. */
 typedef struct {
     const char *name, *states, *hypers, *notes;
     int decay; /* lrc_decay: what the pipeline does with weight_decay */
-    int scope; /* lrc_scope: whether a tensor or a group keeps the scalars, a row states */
+    int scope; /* lrc_scope: what keeps the scalars; a row states; or that there are matrices */
     int sums;  /* taken by a sweep of their own before the update; 0: one sweep */
     const char *scalars; /* numbers that the rule keeps from step to step */
+    const char *matrices; /* square ones that it keeps of each matrix: left of it, right of it */
 } lrc_rule_info;
 
 extern const lrc_rule_info lrc_rules[LRC_RULES];
@@ -112,6 +114,7 @@ typedef enum { LRC_ALL, LRC_CAUTIOUS, LRC_GRAMS } lrc_select;
 typedef enum { LRC_NO_MASTER, LRC_MASTER, LRC_SPLIT } lrc_master;
 enum { LRC_SLOW, LRC_EMA, LRC_SWA, LRC_AVERAGES };
 enum { LRC_Q8_BLOCK = 128 };
+typedef enum { LRC_ENTER, LRC_LEAVE } lrc_phase;
 
 /* One parameter array and what belongs to it. All arrays are contiguous and in p's order; those
  * called real are float64 where dtype is LRC_F64, otherwise float32. What is NULL or 0 is off.
@@ -143,6 +146,7 @@ typedef struct {
     int64_t n_rows;   /* these three and rows: see lrc_name_rows() */
     const int64_t *rows, *first, *place;
     double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_TENSOR */
+    void *work; /* real: a matrix to a rule whose scope is LRC_MATRIX; NULL: it is none */
 } lrc_tensor;
 
 /* Tensors that share hyper-parameters: h in the order of the rule's row. Where schedule[i] is not
@@ -195,6 +199,13 @@ typedef struct lrc_plan {
     int zero_grads;    /* 1: a step that is made or skipped leaves gradients of zero */
     double loss_scale; /* gradients are divided by it; 0: 1 */
     double loss;       /* at the parameters, for rules that use it */
+    /* The products of a rule whose scope is LRC_MATRIX: called twice a step, on the caller's thread,
+     * with the work of each tensor that has one and a gradient: LRC_ENTER with the gradient, after
+     * which the rule makes a direction of it; LRC_LEAVE with that, of which the step is lr times what
+     * is left there. Where it returns 0 no step is made; on leaving, the states of matrices have
+     * moved by then. NULL: nothing is done. */
+    int (*matrices)(struct lrc_plan *plan, int phase, void *user);
+    void *user;
     uint64_t seed;     /* of stochastic rounding */
     int64_t lookahead; /* every so many updates; 0: off */
     double lookahead_alpha, ema_decay;
@@ -216,10 +227,16 @@ void lrc_plan_free(lrc_plan *plan);
 
 /* lrc_step = lrc_refresh + lrc_update. refresh puts the schedules' values for update plan->t into
  * h; update makes the step and returns 1, or returns 0 with nothing changed where a gradient is not
- * finite and plan->nonfinite is not LRC_IGNORE. */
+ * finite and plan->nonfinite is not LRC_IGNORE, or -1 where plan->matrices returned 0. */
 void lrc_refresh(lrc_plan *plan);
 int lrc_update(lrc_plan *plan);
 int lrc_step(lrc_plan *plan);
+
+/* The hyper-parameters that a tensor is updated with, LRC_MAX_HYPERS of them: its group's, lr times
+ * lr_scale, without decay where it has none, and for a tensor that is no matrix to a rule of scope
+ * LRC_MATRIX adamw_lr (unless NaN) and adamw_weight_decay, where there are such, in place of lr and
+ * weight_decay. */
+void lrc_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h);
 
 /* Adds the gradients of a micro-batch to the tensors' sums. The next update uses their mean over the
  * calls in place of g, and starts anew; lrc_drop() starts anew without one. */

@@ -136,6 +136,8 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
                        .work = w};
     w->decay = place(row->hypers, "weight_decay");
     w->either = row->decay == LRC_EITHER ? place(row->hypers, "decoupled_weight_decay") : -1;
+    w->adamw_lr = place(row->hypers, "adamw_lr");
+    w->adamw_decay = place(row->hypers, "adamw_weight_decay");
     w->states = length(row->states);
     w->positive = noted(row, '+');
     w->of_rows = noted(row, '/');

@@ -78,6 +78,12 @@ void NAME(grams)(size_t n, real *p, const real *old, const real *g, real keep)
 
 /* ---------------------------------------------------------------- after the rule */
 
+void NAME(descend)(size_t n, real *p, const real *direction, real rate, real keep)
+{
+    EACH (i, n)
+        p[i] = keep * p[i] - rate * direction[i];
+}
+
 void NAME(average)(size_t n, real *average, const real *p, real weight)
 {
     if (weight == 1)

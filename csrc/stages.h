@@ -19,6 +19,9 @@ size_t NAME(agreeing)(size_t n, const real *p, const real *old, const real *g, r
 void NAME(cautious)(size_t n, real *p, const real *old, real *g, real keep, real chosen);
 void NAME(grams)(size_t n, real *p, const real *old, const real *g, real keep);
 
+/* The step of a matrix along a direction. */
+void NAME(descend)(size_t n, real *p, const real *direction, real rate, real keep);
+
 void NAME(average)(size_t n, real *average, const real *p, real weight);
 
 /* How many steps are 0 though the gradient is not. */

@@ -148,7 +148,8 @@ static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
     return fetch(x, &p, at, n, buf);
 }
 
-static inline void enter(const lrc_tensor *x, const lrc_constants *c, passage *a)
+/* With the first `states` of the rule's. */
+static inline void enter(const lrc_tensor *x, const lrc_constants *c, int states, passage *a)
 {
     int here = is_real(x->state_dtype) && !x->rows;
     a->x = x;
@@ -156,7 +157,7 @@ static inline void enter(const lrc_tensor *x, const lrc_constants *c, passage *a
     a->g = NAME(in_place)(x);
     a->rows = c->row_factors;
     a->p = x->dtype == REAL_DTYPE && !x->rows ? x->p : NULL;
-    a->states = c->states;
+    a->states = states;
     a->decoded = 0;
     for (int j = 0; j < a->states; j++) {
         int of_rows = c->of_rows >> j & 1;
@@ -242,19 +243,25 @@ static const uint32_t *bits(const passage *a, int64_t tensor, int draw, int want
 
 /* What is never negative is rounded stochastically in any case: second moments move by far less than
  * a narrow format's last place, and would stall. */
-static void store(const passage *a, int64_t tensor, const block *b)
+static void store_states(const passage *a, int64_t tensor, const block *b, lrc_draws *d)
 {
     const lrc_tensor *x = a->x;
-    _Alignas(64) lrc_draws d;
     int stochastic = a->c->rounding == LRC_STOCHASTIC;
-    d.made = -1;
     for (int j = 0; j < a->states; j++) {
         if (!(a->decoded >> j & 1))
             continue;
         const lrc_array s = state(a, j);
         int wanted = NAME(width)[s.dtype] < 4 && (stochastic || s.positive);
-        keep(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, &d), j % 2);
+        keep(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, d), j % 2);
     }
+}
+
+static void store(const passage *a, int64_t tensor, const block *b)
+{
+    const lrc_tensor *x = a->x;
+    _Alignas(64) lrc_draws d;
+    d.made = -1;
+    store_states(a, tensor, b, &d);
     if (a->p)
         return;
     if (x->master_kind == LRC_SPLIT) {
@@ -264,7 +271,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
     if (x->master_kind == LRC_MASTER && x->rows)
         NAME(scatter)(x, b->at, b->n, sizeof(real), b->p, x->master);
     const lrc_array p = {x->p, NULL, x->dtype, 0};
-    int wanted = NAME(width)[x->dtype] < 4 && stochastic;
+    int wanted = NAME(width)[x->dtype] < 4 && a->c->rounding == LRC_STOCHASTIC;
     const uint32_t *random = bits(a, tensor, LRC_DRAW_P, wanted, b, &d);
     keep(x, &p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
 }
@@ -452,7 +459,7 @@ static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const 
     workbench w;
     passage a;
     int64_t size = lrc_row(x), at_once = size < LRC_BLOCK ? LRC_BLOCK / size : 1;
-    enter(x, c, &a);
+    enter(x, c, c->states, &a);
     for (int64_t r = first, end = first + n, m; r < end; r += m) {
         real *mean = (real *)factors + r;
         m = at_once < end - r ? at_once : end - r;
@@ -470,6 +477,17 @@ static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const 
 }
 
 /* ------------------------------------------------------------------------- the sweeps */
+
+/* The rule's step, or a matrix's along the direction that is ready. */
+static void make(int rule, const passage *a, block *b)
+{
+    const lrc_tensor *x = a->x;
+    const lrc_constants *c = a->c;
+    if (x->work)
+        NAME(descend)(b->n, b->p, (const real *)x->work + b->at, (real)c->rate, (real)c->keep);
+    else
+        kernels[rule]->update(b->n, b->p, b->g, b->state, c->rule);
+}
 
 /* What is done with a block once the rule has made its step. */
 static void follow(const passage *a, lrc_chunk k, workbench *w, block *b, observed *o)
@@ -492,7 +510,7 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
     block b;
     observed o;
     passage a;
-    enter(x, c, &a);
+    enter(x, c, x->work ? 0 : c->states, &a);
     if (seen)
         watch(k, x, c, &o);
     int remembered = (seen && o.trace) || c->select;
@@ -507,7 +525,7 @@ static void update(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constan
             open_rows(rule, &a, &w, &b);
         if (remembered)
             memcpy(w.old, b.p, b.n * sizeof(real));
-        kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
+        make(rule, &a, &b);
         if (seen && a.g)
             watch_gradient(b.n, at, a.g + at, &o); /* in cache by now */
         if (followed)
@@ -522,14 +540,14 @@ static double trial(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     workbench w;
     block b;
     passage a;
-    enter(x, c, &a);
+    enter(x, c, x->work ? 0 : c->states, &a);
     size_t count = 0;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);
         treat(&a, &w, &b);
         memcpy(w.old, b.p, b.n * sizeof(real));
         detach(&a, &w, &b);
-        kernels[rule]->update(b.n, b.p, b.g, b.state, c->rule);
+        make(rule, &a, &b);
         count += NAME(agreeing)(b.n, b.p, w.old, b.g, (real)c->keep);
     }
     return (double)count;
@@ -545,7 +563,7 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     factors_t factors[LRC_MAX_SUMS];
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
     passage a;
-    enter(x, c, &a);
+    enter(x, c, c->states, &a);
     for (int i = 0; i < LRC_BLOCK; i++)
         ones[i] = 1;
     int count = lrc_rules[rule].sums;
@@ -559,6 +577,35 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
+}
+
+static void gather(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c)
+{
+    workbench w;
+    block b;
+    passage a;
+    enter(x, c, 0, &a);
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        open_block(&a, at, end, &w, &b);
+        treat(&a, &w, &b);
+        memcpy((real *)x->work + at, b.g, b.n * sizeof(real));
+    }
+}
+
+static void prepare(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c)
+{
+    workbench w;
+    block b;
+    passage a;
+    _Alignas(64) lrc_draws d;
+    enter(x, c, c->states, &a);
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
+        d.made = -1;
+        open_block(&a, at, end, &w, &b);
+        kernels[rule]->prepare(b.n, (real *)x->work + at, b.state, c->rule);
+        if (a.decoded)
+            store_states(&a, k.tensor, &b, &d);
+    }
 }
 
 static int finite(const lrc_tensor *x, lrc_chunk k)
@@ -690,6 +737,8 @@ const lrc_engine NAME(engine) = {.estimate = estimate,
                                  .trial = trial,
                                  .measure = measure,
                                  .rows = rows,
+                                 .gather = gather,
+                                 .prepare = prepare,
                                  .finite = finite,
                                  .norm = norm,
                                  .observe = observe,

@@ -124,6 +124,18 @@ static void visit_update(lrc_plan *plan, const lrc_engine *engine, int64_t c, co
                    plan->stats ? &w->seen[c * LRC_OBSERVED] : NULL);
 }
 
+static void visit_gather(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    if (x->work)
+        engine->gather(x, plan->work->chunks[c], constants_of(plan, c));
+}
+
+static void visit_prepare(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+{
+    if (x->work)
+        engine->prepare(plan->rule, x, plan->work->chunks[c], constants_of(plan, c));
+}
+
 static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
 {
     engine->observe(x, plan->work->chunks[c], &plan->work->seen[c * LRC_OBSERVED]);
@@ -241,11 +253,15 @@ static void set_averages(const lrc_plan *plan, const lrc_tensor *x, double *weig
         weight[LRC_SWA] = 1 / (double)(past / plan->swa_every + 1);
 }
 
-/* The hyper-parameters of one tensor; the rate is the first. */
-static void own_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h)
+/* The rate is the first. */
+void lrc_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h)
 {
     const lrc_work *w = plan->work;
     memcpy(h, plan->groups[x->group].h, LRC_MAX_HYPERS * sizeof *h);
+    if (!x->work && w->adamw_lr >= 0 && h[w->adamw_lr] == h[w->adamw_lr])
+        h[0] = h[w->adamw_lr];
+    if (!x->work && w->adamw_decay >= 0)
+        h[w->decay] = h[w->adamw_decay];
     if (x->lr_scale != 0)
         h[0] *= x->lr_scale;
     if (x->no_decay && w->decay >= 0)
@@ -265,12 +281,13 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     const lrc_group *g = &plan->groups[x->group];
     double h[LRC_MAX_HYPERS], clip = w->clip[x->group];
     int kind = lrc_rules[plan->rule].decay;
-    own_hypers(plan, x, h);
+    lrc_hypers(plan, x, h);
     if (kind == LRC_EITHER)
         kind = h[w->either] != 0 ? LRC_DECOUPLED : LRC_COUPLED;
     c->scale = (g->maximize ? -clip : clip) / divisor(plan);
     c->clip_value = g->clip_value;
     c->coupled = kind == LRC_COUPLED && w->decay >= 0 ? h[w->decay] : 0;
+    c->rate = h[0];
     c->keep = kind == LRC_DECOUPLED ? 1 - h[0] * h[w->decay] : 1;
     c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
     c->row_factors = row_sweep(plan, x) ? w->row_factors[i] : NULL;
@@ -289,7 +306,7 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
 
 static int alike(const lrc_tensor *a, const lrc_tensor *b)
 {
-    return a->t == b->t && a->lr_scale == b->lr_scale &&
+    return a->t == b->t && a->lr_scale == b->lr_scale && !a->work == !b->work &&
            memcmp(a->scalar, b->scalar, sizeof a->scalar) == 0;
 }
 
@@ -368,7 +385,7 @@ static void estimate(lrc_plan *plan)
         if (!x->g)
             continue;
         if (row->scope == LRC_TENSOR) {
-            own_hypers(plan, x, h);
+            lrc_hypers(plan, x, h);
             w->engines[0]->estimate(plan->rule, h, &own, x->scalar);
             continue;
         }
@@ -434,7 +451,17 @@ static void refuse(lrc_plan *plan)
         sweep(plan, visit_zero);
 }
 
-static void make(lrc_plan *plan)
+/* Parameters stay as they were where the function says no, on entering also the states. */
+static int pass_matrices(lrc_plan *plan)
+{
+    sweep(plan, visit_gather);
+    if (plan->matrices && !plan->matrices(plan, LRC_ENTER, plan->user))
+        return 0;
+    sweep(plan, visit_prepare);
+    return !plan->matrices || plan->matrices(plan, LRC_LEAVE, plan->user);
+}
+
+static int make(lrc_plan *plan)
 {
     int any_units = 0, any_trial = 0, any_rows = has_row_sweep(plan);
     for (int64_t k = 0; k < plan->n_groups; k++) {
@@ -454,6 +481,8 @@ static void make(lrc_plan *plan)
     }
     if (any_rows)
         run(plan, plan->work->n_row_tasks, row_task, plan);
+    if (row->scope == LRC_MATRIX && !pass_matrices(plan))
+        return 0;
     if (any_trial)
         try_out(plan);
     sweep(plan, visit_update);
@@ -462,6 +491,7 @@ static void make(lrc_plan *plan)
     for (int64_t i = 0; i < plan->n_tensors; i++)
         plan->tensors[i].t += plan->tensors[i].g != NULL;
     plan->t++;
+    return 1;
 }
 
 /* The gradients of this update are the sums. */
@@ -501,11 +531,11 @@ int lrc_update(lrc_plan *plan)
         use_sums(plan);
     begin(plan);
     int made = inspect(plan);
-    if (made)
-        make(plan);
-    else
+    if (!made)
         refuse(plan);
-    if (plan->micro)
+    else if (!make(plan))
+        made = -1;
+    if (plan->micro && made >= 0)
         lrc_drop(plan);
     lrc_fenv_restore(before);
     return made;

@@ -523,6 +523,7 @@ class Store:
     master: Any = None
     averages: list = field(default_factory=lambda: [None, None, None])
     trace: Any = None
+    work: Any = None
     lr_scale: float = 1.0
     decays: bool = True
     units: int = 1

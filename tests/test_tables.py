@@ -59,7 +59,7 @@ def test_docstrings_name_every_parameter_and_its_default(rule):
 def test_notes_name_states_and_hyper_parameters():
     for rule, row in RULES.items():
         for note in set(row.notes) - {"rows"}:
-            name, sign, hyper = re.fullmatch(r"(\w+)([:=+!/])(\w*)", note).groups()
+            name, sign, hyper = re.fullmatch(r"(\w+)([:=+!/#~])(\w*)", note).groups()
             assert name in row.states + (row.scalars if sign == "=" else ()), f"{rule}: {note}"
             known = (*row.hypers, "p") if name in row.states and sign == "=" else row.hypers
             assert (hyper in known) if sign in ":=" else not hyper, f"{rule}: {note}"

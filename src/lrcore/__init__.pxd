@@ -47,6 +47,7 @@ cdef extern from "lrcore.h" nogil:
         int scope
         int sums
         const char *scalars
+        const char *matrices
 
     const lrc_rule_info *lrc_rules
 
@@ -88,6 +89,10 @@ cdef extern from "lrcore.h" nogil:
         LRC_TENSOR
         LRC_GROUP
         LRC_ROW
+        LRC_MATRIX
+    enum:
+        LRC_ENTER
+        LRC_LEAVE
 
     ctypedef struct lrc_tensor:
         void *p
@@ -119,6 +124,7 @@ cdef extern from "lrcore.h" nogil:
         const int64_t *first
         const int64_t *place
         double *scalar
+        void *work
 
     ctypedef struct lrc_group:
         double *h
@@ -159,6 +165,8 @@ cdef extern from "lrcore.h" nogil:
         int zero_grads
         double loss_scale
         double loss
+        int (*matrices)(lrc_plan *plan, int phase, void *user) noexcept
+        void *user
         uint64_t seed
         int64_t lookahead
         double lookahead_alpha
@@ -179,6 +187,7 @@ cdef extern from "lrcore.h" nogil:
     void lrc_refresh(lrc_plan *plan)
     int lrc_update(lrc_plan *plan)
     int lrc_step(lrc_plan *plan)
+    void lrc_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h)
     void lrc_accumulate(lrc_plan *plan)
     void lrc_drop(lrc_plan *plan)
     int lrc_plan_agc(lrc_plan *plan)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import import_module
 from itertools import combinations
+from math import isqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +40,7 @@ __all__ = [
     "main_variants",
     "moved",
     "named",
+    "near_square",
     "numbers",
     "odd_numbers",
     "rules",
@@ -96,7 +98,14 @@ SWITCHED = {
     "l2": 0.1,
     "l2_shrinkage": 0.1,
     "beta": 1.0,
+    "adjust_lr_fn": "match_rms_adamw",
+    "normalize_grads": True,
+    "correct_bias": True,
+    "shampoo_beta": 0.5,
 }
+
+#: What keeps the cases small, wherever a rule has the hyper-parameter.
+SMALL = {"max_precond_dim": 70, "update_freq": 2, "precondition_frequency": 2}
 
 #: What the pipeline can be asked for: keyword options, and what is done to the gradients.
 OPTIONS: dict[str, tuple[dict[str, Any], Callable[[Array, int], Array | None]]] = {
@@ -134,7 +143,7 @@ class Case:
 
     def results(self, backend: str) -> Results:
         """Parameters and state after a few steps."""
-        params = [moved(a, i) for i, a in enumerate(_arrays(self.dtype, self.wild, 1))]
+        params = self._shaped([moved(a, i) for i, a in enumerate(self._rows(1))])
         keywords, dress = OPTIONS[self.option]
         values = switched(self.rule, self.switches)
         overflows = self.option.endswith("gradients")  # on the way to a narrower format
@@ -144,9 +153,21 @@ class Case:
         opt: Optimizer = rule(params, **named(self.rule, values))
         with np.errstate(all="ignore"):
             for k in range(STEPS):
-                grads = _arrays(self.dtype, self.wild, 2 + k)
-                opt.step([dress(g, i) for i, g in enumerate(grads)], loss=1.5 - k)
+                grads = [dress(g, i) for i, g in enumerate(self._rows(2 + k))]
+                opt.step(self._shaped(grads), loss=1.5 - k)
         return arrays_of(params, opt)
+
+    def _rows(self, seed: int) -> tuple[Array, ...]:
+        return _arrays(self.dtype, self.wild, seed)
+
+    def _shaped(self, rows: list[Any]) -> list[Any]:
+        """For a rule that knows matrices every second row as one, where that is possible."""
+        if RULES[self.rule.rule].scope != "matrix":
+            return rows
+        return [
+            row if i % 2 == 0 or row is None else row.reshape(near_square(row.size))
+            for i, row in enumerate(rows)
+        ]
 
 
 def cases() -> Iterator[Case]:
@@ -189,7 +210,7 @@ def named(rule: type[Optimizer], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]:
-    """Arguments with these switches: what decides on a loop as it is not by default."""
+    """Arguments with these switches: what decides on a loop as it is not by default; small ones."""
     known, loops = inspect.signature(rule).parameters, _loops(rule.rule)
 
     def value(name: str) -> Any:
@@ -197,7 +218,8 @@ def switched(rule: type[Optimizer], switches: tuple[str, ...]) -> dict[str, Any]
             return not known[name].default
         return 0.0 if name in loops and known[name].default else SWITCHED[name]
 
-    return {name: value(name) for name in switches}
+    small = {name: number for name, number in SMALL.items() if name in known}
+    return small | {name: value(name) for name in switches}
 
 
 def _loops(rule: str) -> set[str]:
@@ -237,6 +259,12 @@ def _variants(name: str) -> tuple[tuple[str, ...], ...]:
 def by_rows(rule: type[Optimizer]) -> bool:
     """Whether a rule keeps one number for each row of a parameter."""
     return any(state.of_rows for state in STATES[rule.rule])
+
+
+def near_square(n: int) -> tuple[int, int]:
+    """The shape of n elements as a matrix as near to a square as can be; wide."""
+    less = max((d for d in range(1, isqrt(n) + 1) if n % d == 0), default=0)
+    return (less, n // less) if less else (0, 3)
 
 
 def has_bfloat16() -> bool:
@@ -293,11 +321,11 @@ def moved(a: Array, i: int) -> Array:
 
 
 def arrays_of(params: list[Array], opt: Optimizer) -> Results:
-    """Parameters and slots, but sums, which a step uses up, as rows in the order of memory."""
+    """Parameters and slots, but those that a step uses up, as rows in the order of memory."""
     out = {f"p[{p.size}]": p.ravel(order="K") for p in params}
     for path, arrays in opt.state.items():
         for name, a in arrays.items():
-            if name != "sum":
+            if name not in ("sum", "work"):
                 out[f"{name}[{a.size}] of {path}"] = a.ravel(order="K")
     if opt._plan.scalars:
         out["estimates"] = np.array(opt._plan.scalars).ravel()

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from math import isqrt
 from random import Random
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -29,6 +28,7 @@ from ._cases import (
     has_bfloat16,
     moved,
     named,
+    near_square,
     odd_numbers,
     rules,
     switched,
@@ -138,10 +138,10 @@ class Group:
         """A row, or a matrix as near to a square as can be: wide or tall."""
         if self.form == "row":
             return (n,)
-        if n < 2:
-            return () if n else (0, 3)
-        less = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
-        return (less, n // less) if self.form == "wide" else (n // less, less)
+        if n == 1:
+            return ()
+        less, more = near_square(n)
+        return (less, more) if self.form == "wide" or n == 0 else (more, less)
 
     def __str__(self) -> str:
         words = [self.dtype, f"gradients {self.gradients} {self.layout}"]

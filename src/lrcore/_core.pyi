@@ -1,23 +1,24 @@
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._domain import Interval
+from ._domain import Interval, OneOf
 
 NONFINITE: tuple[str, str, str]
 BLOCK: int
 CHUNK: int
 Q8_BLOCK: int
 STATS: tuple[str, ...]
+Names: TypeAlias = tuple[str, ...]
 
 class NonFiniteError(FloatingPointError): ...
 
 def rules() -> dict[
     str,
-    tuple[int, tuple[str, ...], tuple[str, ...], tuple[str, ...], str, str, int, tuple[str, ...]],
+    tuple[int, Names, Names, Names, str, str, int, Names, Names],
 ]: ...
 def schedules() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]: ...
 
@@ -63,7 +64,7 @@ class Plan:
         group: int,
         slot: int,
         value: float | Curve,
-        interval: Interval | None,
+        interval: Interval | OneOf | None,
         who: str,
         name: str,
     ) -> None: ...
@@ -76,6 +77,8 @@ class Plan:
     def set_group(
         self, group: int, maximize: bool, agc: float, agc_eps: float, select: int, rounding: int
     ) -> None: ...
+    matrices: Any
+    def set_matrices(self, matrices: Any) -> None: ...
     def set_options(self, nonfinite: int, zero_grads: bool, seed: int) -> None: ...
     def set_averages(
         self,

@@ -62,12 +62,13 @@ def _names(bytes text):
 def rules():
     """The rows of rules.def: name -> the fields of `lrcore._hyper.Row`."""
     decays = ("coupled", "decoupled", "either", "inside")
-    scopes = ("element", "tensor", "group", "row")
+    scopes = ("element", "tensor", "group", "row", "matrix")
     return {
         lrc_rules[i].name.decode(): (
             i, _names(lrc_rules[i].states), _names(lrc_rules[i].hypers),
             tuple(lrc_rules[i].notes.decode().split()), decays[lrc_rules[i].decay],
-            scopes[lrc_rules[i].scope], lrc_rules[i].sums, _names(lrc_rules[i].scalars))
+            scopes[lrc_rules[i].scope], lrc_rules[i].sums, _names(lrc_rules[i].scalars),
+            _names(lrc_rules[i].matrices))
         for i in range(LRC_RULES)
     }
 
@@ -256,6 +257,21 @@ class NonFiniteError(FloatingPointError):
 cdef enum:
     CLIP_VALUE = -1
     CLIP_NORM = -2
+    MATRICES = 4  # kept of a tensor at most
+
+
+cdef int _matrices(lrc_plan *c, int phase, void *user) noexcept with gil:
+    """The products of a step. The exception waits in the Plan for `step`."""
+    cdef Plan plan = <Plan>user
+    try:
+        if phase == LRC_ENTER:
+            plan.matrices.enter(plan._todo())
+        else:
+            plan.matrices.leave(plan._todo())
+        return 1
+    except BaseException as error:
+        plan.error = error
+        return 0
 
 
 cdef bint _has_rows(const lrc_rule_info *row):
@@ -276,7 +292,8 @@ cdef class Plan:
     cdef span *seen
     cdef Py_ssize_t n, n_groups, n_written
     cdef readonly list params
-    cdef object tree, stats
+    cdef object tree, stats, error
+    cdef readonly object matrices
     cdef list stores, labels, held, given
     cdef dict curves, rooms
     cdef bint busy, zeroing, adding
@@ -297,7 +314,7 @@ cdef class Plan:
         self.dims = <int64_t *>PyMem_Calloc(2 * dims + 1, sizeof(int64_t))
         self.seen = <span *>PyMem_Calloc(self.n + 1, sizeof(span))
         self.written = <span *>PyMem_Calloc(
-            self.n * (4 + 2 * LRC_MAX_STATES + LRC_AVERAGES) + 1, sizeof(span))
+            self.n * (5 + 2 * LRC_MAX_STATES + LRC_AVERAGES + MATRICES) + 1, sizeof(span))
         if not (self.tensors and self.groups and self.dims and self.seen and self.written):
             raise MemoryError
         dims = 0
@@ -332,13 +349,14 @@ cdef class Plan:
             x.master_kind = LRC_SPLIT if store.master.dtype == np.uint16 else LRC_MASTER
         x.sum = _data(store.sum)
         x.trace = _data(store.trace)
+        x.work = _data(store.work)
         x.lr_scale = store.lr_scale
         x.no_decay = not store.decays
         x.units = store.units
         x.unit_columns = not store.rows
         x.row = store.row
         for a in (*store.states, *store.scales, *store.averages, store.master, store.sum,
-                  store.trace):
+                  store.trace, store.work, *store.matrices.values()):
             if a is not None:
                 self._write(a)
         return 0
@@ -412,6 +430,24 @@ cdef class Plan:
             raise MemoryError
         g.maximize, g.agc, g.agc_eps, g.select, g.rounding = (
             maximize, agc, agc_eps, select, rounding)
+
+    def set_matrices(self, matrices):
+        """What makes the products of a rule with matrices, in two calls a step: ``enter(todo)`` and
+        ``leave(todo)``, with the number, hyper-parameters and update t of each matrix."""
+        self.matrices = matrices
+        self.plan.matrices = _matrices
+        self.plan.user = <void *>self
+
+    cdef list _todo(self):
+        """Those that have a gradient."""
+        cdef double h[LRC_MAX_HYPERS]
+        cdef Py_ssize_t i, j, count = len(_names(lrc_rules[self.plan.rule].hypers))
+        out = []
+        for i in range(self.n):
+            if self.tensors[i].work != NULL and self.tensors[i].g != NULL:
+                lrc_hypers(self.plan, &self.tensors[i], h)
+                out.append((i, [h[j] for j in range(count)], self.tensors[i].t + 1))
+        return out
 
     def set_options(self, int nonfinite, bint zero_grads, uint64_t seed):
         self.plan.nonfinite = nonfinite
@@ -725,6 +761,9 @@ cdef class Plan:
             self.plan.loss = loss
             with nogil:
                 made = lrc_update(self.plan)
+            if made < 0:
+                error, self.error = self.error, None
+                raise error
             if not made and self.plan.nonfinite == LRC_RAISE:
                 self.raise_nonfinite(self.plan.bad_tensor)
             if self.zeroing:

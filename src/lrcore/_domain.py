@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Choice", "Instance", "Interval", "Items"]
+__all__ = ["Choice", "Instance", "Interval", "Items", "OneOf"]
 
 
 class Interval:
@@ -134,6 +134,41 @@ class Interval:
 
     def __hash__(self) -> int:
         return hash(repr(self))
+
+
+class OneOf:
+    """One of some names, or None for the first.
+
+    Parameters
+    ----------
+    *names : str
+        In the order of their numbers 0, 1, ... in C.
+
+    Examples
+    --------
+    >>> print(OneOf("original", "match_rms_adamw"))
+    "original", "match_rms_adamw" or None
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def check(self, who: str, name: str, value: Any) -> str | None:
+        """Return `value`, or say what it must be."""
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{who}: {name} must be {self}, got {value!r}")
+        if value is not None and value not in self.names:
+            raise ValueError(f"{who}: {name} must be {self}, got {value!r}")
+        return value
+
+    def number(self, value: str | None) -> float:
+        """The number of a name."""
+        return 0.0 if value is None else float(self.names.index(value))
+
+    def __str__(self) -> str:
+        return ", ".join(f'"{name}"' for name in self.names) + " or None"
 
 
 def _text(end: float) -> str:

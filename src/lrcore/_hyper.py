@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _core
-from ._domain import Interval
+from ._domain import Interval, OneOf
 from ._schedule import Schedule
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "check_value",
     "curve",
     "domain_of",
+    "is_matrix",
+    "kept_of",
     "slots",
 ]
 
@@ -41,7 +45,7 @@ POSITIVE_OR_NONE = Interval(0, INF, closed_low=False, closed_high=False, optiona
 
 #: What a hyper-parameter may be, under the one name it has in every rule; FLAG: True or False.
 #: Where a rule means something else by a name, "rule.name".
-DOMAINS: dict[str, Interval | None] = {
+DOMAINS: dict[str, Interval | OneOf | None] = {
     "lr": NONNEGATIVE,
     "betas": UNIT,
     "eps": NONNEGATIVE,
@@ -105,6 +109,20 @@ DOMAINS: dict[str, Interval | None] = {
     "l2": NONNEGATIVE,
     "l2_shrinkage": NONNEGATIVE,
     "beta": NONNEGATIVE,
+    "ns_coefficients": ANY,
+    "ns_steps": Interval(1, 99, integer=True),
+    "adjust_lr_fn": OneOf("original", "match_rms_adamw"),
+    "adamw": FLAG,
+    "adamw_lr": Interval(0, INF, closed_high=False, optional=True),
+    "adamw_betas": UNIT,
+    "adamw_eps": NONNEGATIVE,
+    "adamw_weight_decay": NONNEGATIVE,
+    "update_freq": LENGTH,
+    "max_precond_dim": COUNT,
+    "shampoo_beta": Interval(-1, 1, closed_high=False),
+    "precondition_frequency": LENGTH,
+    "normalize_grads": FLAG,
+    "correct_bias": FLAG,
 }
 
 
@@ -117,10 +135,12 @@ class Row(NamedTuple):
     notes: tuple[str, ...]
     #: "coupled", "decoupled", "either" or "inside".
     decay: str
-    #: "element", "tensor", "group" or "row": what keeps the scalars, of a row states.
+    #: "element", "tensor", "group" or "row": what keeps the scalars, of a row states; or "matrix".
     scope: str
     sums: int
     scalars: tuple[str, ...]
+    #: Kept of each matrix: square ones, as large as its rows ("left...") or columns ("right...").
+    matrices: tuple[str, ...]
 
 
 #: The rows of rules.def.
@@ -141,6 +161,8 @@ class State(NamedTuple):
     exact: bool
     #: Whether it is one number a row.
     of_rows: bool
+    #: Whether only tensors that are matrices have it, or only the others; None: all do.
+    only: bool | None
 
 
 def _noted(row: Row, start: str) -> str | None:
@@ -157,6 +179,7 @@ def _state(row: Row, name: str) -> State:
         f"{name}+" in row.notes,
         f"{name}!" in row.notes,
         f"{name}/" in row.notes,
+        True if f"{name}#" in row.notes else False if f"{name}~" in row.notes else None,
     )
 
 
@@ -164,6 +187,21 @@ def _state(row: Row, name: str) -> State:
 STATES = {rule: tuple(_state(row, name) for name in row.states) for rule, row in RULES.items()}
 #: The hyper-parameter at whose value each scalar of a rule starts; None: it starts at 0.
 SCALARS = {rule: {x: _noted(row, f"{x}=") for x in row.scalars} for rule, row in RULES.items()}
+
+
+def is_matrix(rule: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> bool:
+    """Whether a rule takes a tensor of a group with such `values` for a matrix."""
+    if RULES[rule].scope != "matrix" or len(shape) < 2 or 0 in shape or values["adamw"]:
+        return False
+    return not RULES[rule].matrices or bool(kept_of(rule, shape, values))
+
+
+def kept_of(rule: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> dict[str, int]:
+    """The square matrices that a rule keeps of a matrix of a shape, and their rows."""
+    sides = {"left": shape[0], "right": prod(shape[1:])}
+    out = {name: sides[name.partition("_")[0]] for name in RULES[rule].matrices}
+    most = values.get("max_precond_dim", INF)
+    return {name: side for name, side in out.items() if side <= most}
 
 
 def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
@@ -181,7 +219,7 @@ def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, An
     return [(i, v, f"{name}[{k}]") for k, (i, v) in enumerate(zip(parts, value, strict=True))]
 
 
-def domain_of(rule: str, name: str) -> Interval | None:
+def domain_of(rule: str, name: str) -> Interval | OneOf | None:
     """What a rule's hyper-parameter may be."""
     own = f"{rule}.{name}"
     if own not in DOMAINS and name not in DOMAINS:
@@ -189,16 +227,17 @@ def domain_of(rule: str, name: str) -> Interval | None:
     return DOMAINS[own if own in DOMAINS else name]
 
 
-def check(who: str, domain: Interval | None, name: str, value: Any) -> Any:
+def check(who: str, domain: Interval | OneOf | None, name: str, value: Any) -> Any:
     """A hyper-parameter inside its domain: a number, a bool or the schedule it is; or an error.
 
     A schedule's values are floats, so that a whole number must be given as one.
     """
-    scheduled = isinstance(value, Schedule) and domain is not FLAG and not domain.integer
+    may_change = isinstance(domain, Interval) and not domain.integer
+    scheduled = isinstance(value, Schedule) and may_change
     return value if scheduled else check_value(who, name, value, domain)
 
 
-def check_value(who: str, name: str, value: Any, domain: Interval | None) -> Any:
+def check_value(who: str, name: str, value: Any, domain: Interval | OneOf | None) -> Any:
     """A number inside an interval, or a bool where there is none; or an error."""
     if domain is None:
         if not isinstance(value, (bool, np.bool_)):
@@ -216,6 +255,8 @@ def check_number(who: str, name: str, value: Any) -> float:
     return float(value)
 
 
-def curve(value: Any) -> Any:
-    """A value as ``_core`` takes it: a schedule as its curve."""
+def curve(value: Any, domain: Interval | OneOf | None = None) -> Any:
+    """A value as ``_core`` takes it: a schedule as its curve, a name as its number."""
+    if isinstance(domain, OneOf):
+        return domain.number(value)
     return value._curve if isinstance(value, Schedule) else value

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 
 from . import _core, optimizers
 from ._domain import Interval
-from ._hyper import RULES, domain_of
+from ._hyper import RULES, curve, domain_of, is_matrix, kept_of
 from ._hyper import slots as places
 from ._optimizer import Optimizer, memory
 from ._optimizer.masks import Terms
-from ._optimizer.slots import check_order, state_slots
+from ._optimizer.matrices import Matrices
+from ._optimizer.slots import Slot, check_order, real, state_slots
 from ._optimizer.steps import given_loss
 from ._optimizer.tree import Leaf
 from ._schedule import Schedule
@@ -87,17 +88,25 @@ def init(rule: str, p: Array, **hyper: Any) -> tuple[Array, ...]:
     tuple of ndarray
         In the order of the row in ``rules.def``, without those that are off. Of float64 for a
         float64 parameter, otherwise of float32. Last, for a rule that keeps scalars, these as one
-        array of float64.
+        array of float64. Of a matrix to a rule that knows them, also its square matrices.
     """
     values = _values(rule, hyper)
-    starts = _CLASSES[rule]._starts(values)
     leaf = Leaf(p, "", "")
     memory.check_params(rule, [leaf], [""])
     check_order(rule, rule, p, "")
-    slots = state_slots(rule, p, starts)
-    (arrays,) = memory.allocate([leaf], [{}], [slots], memory.slabs)
+    (arrays,) = memory.allocate([leaf], [{}], [_slots(rule, p, values)], memory.slabs)
     scalars = _CLASSES[rule]._first_scalars(values)
     return (*arrays.values(), np.array(scalars)) if scalars else tuple(arrays.values())
+
+
+def _slots(rule: str, p: Array, values: dict[str, Any]) -> list[Slot]:
+    """What is kept of an array."""
+    matrix, dtype = is_matrix(rule, p.shape, values), real(p.dtype)
+    starts = _CLASSES[rule]._starts(values, matrix)
+    kept = kept_of(rule, p.shape, values) if matrix else {}
+    return state_slots(rule, p, starts) + [
+        Slot(name, dtype, side=side) for name, side in kept.items()
+    ]
 
 
 def _apply(
@@ -106,7 +115,9 @@ def _apply(
     loss = given_loss(rule, hyper.pop("loss", None), _CLASSES[rule].needs_loss)
     values = _values(rule, hyper)
     T.check(rule, "t", t)
-    row, names = RULES[rule], list(_CLASSES[rule]._starts(values))
+    memory.check_params(rule, [Leaf(p, "p", "")], [""])
+    row, slots = RULES[rule], _slots(rule, p, values)
+    names = [slot.name for slot in slots]
     scalars = _scalars(rule, row.scalars, state)
     state = state if scalars is None else state[:-1]
     if not isinstance(state, (list, tuple)) or len(state) != len(names):
@@ -117,19 +128,24 @@ def _apply(
     ]
     memory.check_params(rule, leaves, [leaf.label for leaf in leaves])
     check_order(rule, rule, p, "")
-    wanted = state_slots(rule, p, dict.fromkeys(names, 0.0))
-    for leaf, want in zip(leaves[1:], wanted, strict=True):
-        if not want.fits(leaf.array, leaves[0]):
+    for leaf, slot in zip(leaves[1:], slots, strict=True):
+        if not slot.fits(leaf.array, leaves[0]):
             raise ValueError(
-                f"{rule}: state {leaf.path} must be a {want.dtype} array of shape "
-                f"{want.shape(leaves[0])}, got {leaf.array.dtype} of shape {leaf.array.shape}"
+                f"{rule}: state {leaf.path} must be a {slot.dtype} array of shape "
+                f"{slot.shape(leaves[0])}, "
+                f"got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
-    store = memory.store(leaves[0], row.states, arrays, None, Terms())
+    if is_matrix(rule, p.shape, values):
+        arrays["work"] = np.empty_like(p, real(p.dtype))
+    store = memory.store(leaves[0], row, arrays, None, Terms())
     plan = _core.Plan(row.number, [store], [""], 0, 1)
+    if row.scope == "matrix":
+        plan.set_matrices(Matrices(rule, [store]))
     for name, value in values.items():
-        for slot, v, label in places(name, value, row.hypers):
-            plan.set_value(0, slot, v, domain_of(rule, name), rule, label)
+        for place, v, label in places(name, value, row.hypers):
+            domain = domain_of(rule, name)
+            plan.set_value(0, place, curve(v, domain), domain, rule, label)
     plan.ages = [t - 1]
     plan.set_options(_core.NONFINITE.index("ignore"), False, 0)
     if scalars is None:

@@ -212,6 +212,23 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {"l2", 0.1, 1},
                                {"l2_shrinkage", 0.1, 1},
                                {"beta", 1, 1},
+                               {"ns_coefficient1", 3.4445, 0},
+                               {"ns_coefficient2", -4.775, 0},
+                               {"ns_coefficient3", 2.0315, 0},
+                               {"ns_steps", 5, 0},
+                               {"adjust_lr_fn", 0, 0},
+                               {"adamw", 0, 0},
+                               {"adamw_lr", 0.05, 0},
+                               {"adamw_beta1", 0.9, 0},
+                               {"adamw_beta2", 0.98, 0},
+                               {"adamw_eps", 1e-6, 0},
+                               {"adamw_weight_decay", 0.03, 0},
+                               {"update_freq", 2, 0},
+                               {"max_precond_dim", 0, 0},
+                               {"shampoo_beta", 0.9, 0},
+                               {"precondition_frequency", 2, 0},
+                               {"normalize_grads", 0, 0},
+                               {"correct_bias", 1, 0},
                                {NULL, 0.5, 1}};
 
 /* An argument of a schedule that is not here is 0.5. */
@@ -344,21 +361,23 @@ typedef struct {
 
 static void read_note(const lrc_rule_info *row, const double *h, const char *note, beginnings *b)
 {
-    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/ ");
+    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/#~ ");
     if (length == 4 && strncmp(note, "rows", 4) == 0)
         return; /* of the rule */
     int state = find(row->states, note, left), scalar = find(row->scalars, note, left);
     const char *hyper = note + left + 1;
     if (state < 0 && scalar < 0)
         fail("a note of the table names what is not there", note);
-    if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
+    if (note[left] == '#') { /* no tensor here is a matrix */
+        b->there[state] = 0;
+    } else if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
         b->follows[state] = 1;
     } else if (note[left] == '/') {
         b->of_rows[state] = 1;
     } else if (note[left] == ':' || note[left] == '=') {
         double value = h[position(row->hypers, hyper, length - left - 1)];
         if (note[left] == ':')
-            b->there[state] = value != 0;
+            b->there[state] = b->there[state] && value != 0;
         else if (state >= 0)
             b->state[state] = value;
         else

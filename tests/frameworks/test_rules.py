@@ -17,16 +17,16 @@ def test_every_rule_is_compared_with_someone():
     ("case", "dtype"), [(c, d) for c in CASES for d in c.dtypes], ids=lambda value: str(value)
 )
 def test_the_steps_are_those_of_a_peer(case, dtype):
-    ours, peer = draw(0, dtype), case.peer
+    ours, peer = draw(0, dtype, case.shapes), case.peer
     opt = getattr(lrcore, case.rule)(ours, **case.options)
-    peer.start(draw(0, dtype))
+    peer.start(draw(0, dtype, case.shapes))
     for t in range(STEPS):
         grads, loss = gradients(case, t, ours, dtype)
         opt.step(grads, loss=loss)
         peer.step(grads, loss)
     for a, b in zip(ours, peer.arrays(), strict=True):
         assert np.abs(a - b).max() <= case.within(dtype) * np.abs(a).max()
-    moved = [np.abs(a - b).max() for a, b in zip(ours, draw(0, dtype), strict=True)]
+    moved = [np.abs(a - b).max() for a, b in zip(ours, draw(0, dtype, case.shapes), strict=True)]
     assert min(moved) > 0
 
 

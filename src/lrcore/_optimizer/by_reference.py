@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
-from .._hyper import CLIP_NORM, POSITIVE, RULES, check_value, domain_of, slots
+from .._hyper import CLIP_NORM, POSITIVE, RULES, check_value, curve, domain_of, slots
 from .._schedule import Schedule
 from ..reference import step as reference
 from .layout import averages_of, selected
 
 if TYPE_CHECKING:
-    from .._domain import Interval
+    from .._domain import Interval, OneOf
     from .optimizer import Optimizer
 
 __all__ = ["accumulate", "step"]
@@ -47,7 +47,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
         for store, g, age in zip(layout.stores, arrays, plan.ages, strict=True)
     ]
     with _core.FloatEnvironment():
-        norm, bad = reference.step(opt.rule, tensors, groups, options, scalars)
+        norm, bad = reference.step(opt.rule, tensors, groups, options, scalars, plan.matrices)
     if bad < 0:
         plan.advance(norm)
         plan.scalars = [[getattr(k, name) for name in names] for k in scalars]
@@ -91,8 +91,9 @@ def _group(opt: Optimizer, values: Mapping[str, Any]) -> reference.Group:
     )
 
 
-def _number(opt: Optimizer, label: str, value: Any, domain: Interval | None) -> float:
+def _number(opt: Optimizer, label: str, value: Any, domain: Interval | OneOf | None) -> float:
     if not isinstance(value, Schedule):
-        return nan if value is None else float(value)
+        number = curve(value, domain)
+        return nan if number is None else float(number)
     number = value.reference(opt.t)
     return float(check_value(f"{type(opt).__name__} at update {opt.t}", label, number, domain))

@@ -98,8 +98,7 @@ def assign(opt: Optimizer, index: int, changes: Mapping[str, Any]) -> None:
                     f"{who}: {name} cannot be changed; make a new optimizer and "
                     "load_state_dict(..., convert=True)"
                 )
-        had, has = (list(opt._starts(values)) for values in (old, new))
-        if had != has or new["agc"] != old["agc"]:
+        if opt._shape(new) != opt._shape(old):
             opt._replan(opt._layout.with_values(index, new))
         else:
             send(type(opt), opt._plan, index, new)

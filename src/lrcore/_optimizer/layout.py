@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._hyper import CLIP_NORM, POSITIVE, RULES, curve, domain_of, slots
+from .._hyper import CLIP_NORM, POSITIVE, RULES, curve, domain_of, is_matrix, slots
 from . import memory
+from .matrices import Matrices
 from .options import NONFINITE, Whole
 from .slots import AVERAGES, Slot, check_order, real, slots_of, trace_every
 from .tree import Leaf, flatten, labelled, rebuilt
@@ -117,13 +118,13 @@ class Layout(NamedTuple):
     def slots(self, kind: type[Optimizer]) -> list[list[Slot]]:
         """The slots that each parameter is to have."""
         every = self.every()
-        starts = [kind._starts(group) for group in self.groups]
+        starts = [[kind._starts(group, x) for x in (False, True)] for group in self.groups]
         return [
             slots_of(
                 kind.rule,
                 leaf,
                 self.groups[leaf.group],
-                starts[leaf.group],
+                starts[leaf.group][is_matrix(kind.rule, leaf.array.shape, self.groups[leaf.group])],
                 self.whole,
                 summing=self.summing,
                 evaluating=self.evaluating,
@@ -161,7 +162,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
     _encode_starts(kind, layout, arrays)
     stores = [
-        memory.store(leaf, RULES[kind.rule].states, own, _axis(layout.groups[leaf.group]), terms)
+        memory.store(leaf, RULES[kind.rule], own, _axis(layout.groups[leaf.group]), terms)
         for leaf, own, terms in zip(leaves, arrays, layout.terms, strict=True)
     ]
     if layout.grouped:
@@ -170,6 +171,8 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     else:
         tree = labelled(layout.trees[0], "grads")
     plan = _core.Plan(RULES[kind.rule].number, stores, labels, tree, len(layout.groups))
+    if RULES[kind.rule].scope == "matrix":
+        plan.set_matrices(Matrices(kind.rule, stores))
     layout = layout._replace(arrays=arrays, stores=stores, stats=_rows(layout, arrays))
     _send_whole(who, plan, layout)
     for i, group in enumerate(layout.groups):
@@ -242,7 +245,8 @@ def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[st
     who, columns = kind.__name__, RULES[kind.rule].hypers
     for name in kind._hypers(values):
         for slot, v, label in slots(name, values[name], columns):
-            plan.set_value(index, slot, curve(v), domain_of(kind.rule, name), who, label)
+            domain = domain_of(kind.rule, name)
+            plan.set_value(index, slot, curve(v, domain), domain, who, label)
     plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
     plan.set_clip_norm(index, curve(values["clip_norm"]), CLIP_NORM, who)
     agc = values["agc"]

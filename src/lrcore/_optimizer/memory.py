@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._hyper import Row
 from .masks import Terms
 from .slots import AVERAGES, Slot, following, rows_of
 from .tree import Leaf
@@ -52,6 +54,8 @@ class Store:
     averages: list[Array | None] = field(default_factory=lambda: [None] * 3)  # slow, ema, swa
     sum: Array | None = None
     trace: Array | None = None
+    work: Array | None = None  # of a matrix
+    matrices: Arrays = field(default_factory=dict)  # kept of it, by name
     lr_scale: float = 1.0
     decays: bool = True
     units: int = 1  # that adaptive clipping looks at one by one
@@ -60,11 +64,11 @@ class Store:
 
 
 def store(
-    leaf: Leaf, names: Sequence[str], arrays: Mapping[str, Array], axis: int | None, terms: Terms
+    leaf: Leaf, row: Row, arrays: Mapping[str, Array], axis: int | None, terms: Terms
 ) -> Store:
     """The Store of a parameter with its slots; `axis` counts the units of adaptive clipping."""
     p = leaf.array.view(np.ndarray)  # what is done to the caller's array object changes nothing
-    units, rows = 1, True
+    units, rows, names = 1, True, row.states
     if axis is not None and p.ndim > 1:
         units = max(p.shape[axis], 1)
         rows = units == 1 or p.flags.c_contiguous == (axis == 0)
@@ -77,6 +81,8 @@ def store(
         [arrays.get(name) for name in AVERAGES],
         arrays.get("sum"),
         arrays.get("trace"),
+        arrays.get("work"),
+        {name: arrays[name] for name in row.matrices if name in arrays},
         terms.lr_scale,
         terms.decays,
         units,
@@ -180,15 +186,14 @@ def resync(rule: str, store: Store, arrays: Arrays) -> None:
 
 
 def _bytes(leaf: Leaf, slot: Slot) -> int:
-    n = leaf.array.size if slot.size is None else slot.size
-    return int(n) * slot.dtype.itemsize
+    return prod(slot.shape(leaf)) * slot.dtype.itemsize
 
 
 def _shaped(row: Array, leaf: Leaf, slot: Slot) -> Array:
     """A row of elements as an array of the slot's shape, in the parameter's memory order."""
     p = leaf.array
-    if slot.size is not None:
-        return row
+    if slot.size is not None or slot.side is not None:
+        return row.reshape(slot.shape(leaf))
     return row.reshape(p.shape) if p.flags.c_contiguous else row.reshape(p.shape[::-1]).T
 
 

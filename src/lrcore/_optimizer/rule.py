@@ -70,14 +70,25 @@ class Rule:
         return p
 
     @classmethod
-    def _starts(cls, values: Mapping[str, Any]) -> dict[str, float]:
-        """What each state there is under these values begins at; NaN: as the parameter is."""
+    def _starts(cls, values: Mapping[str, Any], matrix: bool | None = None) -> dict[str, float]:
+        """What each state there is under these values begins at; NaN: as the parameter is.
+
+        Of a tensor that is a matrix to the rule, of one that is none, or of either.
+        """
         out: dict[str, float] = {}
         for state in STATES[cls.rule]:
+            if None not in (matrix, state.only) and matrix is not state.only:
+                continue
             on = values[state.switch] if state.switch else True
             if isinstance(on, Schedule) or on:
                 out[state.name] = nan if state.follows else _first(values, state.start)
         return out
+
+    @classmethod
+    def _shape(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What decides which arrays there are beside a group's parameters."""
+        own = (values.get(name) for name in ("adamw", "max_precond_dim", "agc"))
+        return (*cls._starts(values), *own)
 
     @classmethod
     def _first_scalars(cls, values: Mapping[str, Any]) -> list[float]:

@@ -22,7 +22,7 @@ Entry: TypeAlias = Mapping[str, Any]
 #: What an entry may hold besides its slots.
 BESIDES = {"t", "decays", "lr_scale", "order", "summed", "estimates"}
 #: Slots that come and go with a run: no state is refused for them.
-PASSING = {"sum", "trace"}
+PASSING = {"sum", "trace", "work"}
 CONVERT = "; convert=True converts it"
 FLOATS: Sequence[str] = ("float16", "bfloat16", "float32", "float64")
 
@@ -83,7 +83,8 @@ def check_convertible(
 ) -> None:
     """Refuse what cannot be made into what is kept here."""
     states = RULES[rule].states
-    needed = {"t", *(slot.name for slot in slots if slot.name in (*states, "trained"))}
+    kept = {slot.name: slot for slot in slots if slot.side is not None}
+    needed = {"t", *kept, *(slot.name for slot in slots if slot.name in (*states, "trained"))}
     scales = {f"{name}_scale" for name in states}
     known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"} | needed
     if not isinstance(entry, Mapping) or not needed <= set(entry) <= known:
@@ -92,7 +93,9 @@ def check_convertible(
     p, of_rows = leaf.array, {state.name for state in STATES[rule] if state.of_rows}
     for name in set(entry) - BESIDES - PASSING:
         shape, dtypes = (rows_of(p),) if name in of_rows else p.shape, FLOATS
-        if name in scales:
+        if name in kept:
+            shape = kept[name].shape(leaf)
+        elif name in scales:
             shape, dtypes = (-(-p.size // BLOCK_8BIT),), ["uint8"]
         elif f"{name}_scale" in entry:
             dtypes = ["uint8"]
@@ -130,6 +133,8 @@ def write(rule: str, layout: Layout, i: int, entry: Entry) -> None:
         for j, name in enumerate(RULES[rule].states):
             if name in own:
                 _write_state(rule, layout, (i, j), name, entry, same_order)
+        for name, kept in store.matrices.items():
+            kept[...] = entry[name]
         _write_master(store, own, entry)
         for name in AVERAGES:
             if name in own:

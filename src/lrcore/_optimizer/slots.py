@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from .._hyper import STATES
+from .._hyper import STATES, is_matrix, kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,17 +64,21 @@ class Slot(NamedTuple):
     size: int | None = None
     #: What it begins at; None: as the parameter is.
     start: float | None = 0.0
+    #: Of a square matrix: its rows.
+    side: int | None = None
+
+    def shape(self, leaf: Leaf) -> tuple[int, ...]:
+        """The shape beside a parameter."""
+        if self.side is not None:
+            return (self.side, self.side)
+        shape: tuple[int, ...] = leaf.array.shape
+        return shape if self.size is None else (self.size,)
 
     def fits(self, array: Any, leaf: Leaf) -> bool:
         """Whether an array there is could be this slot."""
         if array is None or array.dtype != self.dtype:
             return False
         return bool(array.shape == self.shape(leaf))
-
-    def shape(self, leaf: Leaf) -> tuple[int, ...]:
-        """The shape of its array."""
-        shape: tuple[int, ...] = leaf.array.shape
-        return shape if self.size is None else (self.size,)
 
 
 def real(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -157,6 +161,10 @@ def slots_of(
         out.append(slot._replace(dtype=stored))
         if stored == np.uint8:
             out.append(Slot(f"{slot.name}_scale", stored, size=-(-n // BLOCK_8BIT)))
+    if is_matrix(rule, leaf.array.shape, values):
+        kept = kept_of(rule, leaf.array.shape, values)
+        out += [Slot(name, dtype, side=side) for name, side in kept.items()]
+        out.append(Slot("work", dtype))
     if values["master"] == "float32":
         out.append(Slot("master", np.dtype(np.float32), start=None))
     elif values["master"] == "split":

@@ -72,8 +72,8 @@ def _entry(
         out["order"] = "F"
     if progress.summed[k]:
         out["summed"] = progress.summed[k]
-    waiting = bool(progress.summed[k])
-    return {**out, **{k: a.copy() for k, a in arrays.items() if k != "sum" or waiting}}
+    left_out = ("work",) if progress.summed[k] else ("work", "sum")
+    return {**out, **{k: a.copy() for k, a in arrays.items() if k not in left_out}}
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,7 @@ from .lars import LARS
 from .ldog import LDoG
 from .lion import Lion
 from .madgrad import MADGRAD
+from .muon import Muon
 from .nadam import NAdam
 from .novograd import NovoGrad
 from .polyaksgd import PolyakSGD
@@ -41,8 +42,10 @@ from .rprop import Rprop
 from .schedulefreeadamw import ScheduleFreeAdamW
 from .schedulefreesgd import ScheduleFreeSGD
 from .sgd import SGD
+from .shampoo import Shampoo
 from .signsgd import SignSGD
 from .signum import Signum
+from .soap import SOAP
 from .stableadamw import StableAdamW
 from .yogi import Yogi
 
@@ -54,6 +57,7 @@ __all__ = [
     "LARS",
     "MADGRAD",
     "SGD",
+    "SOAP",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
@@ -72,6 +76,7 @@ __all__ = [
     "LDoG",
     "LaProp",
     "Lion",
+    "Muon",
     "NAdam",
     "NovoGrad",
     "PolyakSGD",
@@ -83,6 +88,7 @@ __all__ = [
     "Rprop",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
+    "Shampoo",
     "SignSGD",
     "Signum",
     "StableAdamW",

@@ -18,7 +18,8 @@ class Store(Protocol):
     All but `scales`, `trace` and states of one number a row have the shape and memory order of `p`.
     `states` are in the order of the rule's row, None where there is no such array; beside an 8-bit
     one lie its `scales`. `master` is float32, or uint16 for the lower halves of a bfloat16 `p`.
-    `averages` are Lookahead's, the exponential and the running mean.
+    `averages` are Lookahead's, the exponential and the running mean. `work` is where a
+    matrix has its direction.
     """
 
     p: Array
@@ -28,6 +29,7 @@ class Store(Protocol):
     master: Array | None
     averages: list[Array | None]
     trace: Array | None
+    work: Array | None
     lr_scale: float
     decays: bool
     units: int

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import isnan, nan, sqrt
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,13 +113,14 @@ def step(
     groups: Sequence[Group],
     options: Options,
     scalars: Sequence[SimpleNamespace] = (),
+    matrices: Matrices | None = None,
 ) -> tuple[float, int]:
     """Make one update of every tensor that has a gradient.
 
     `scalars` are the numbers that the rule keeps for each tensor or group, as its row says, and are
-    updated in place. Returns the norm of the gradients (0 where ``clip_norm`` is off) and, where
-    the step was refused because a gradient is not finite, the index of its tensor (otherwise -1).
-    The statistics are filled in either case.
+    updated in place. `matrices` makes the products of a rule that has them. Returns the norm of the
+    gradients (0 where ``clip_norm`` is off) and, where the step was refused because a gradient is
+    not finite, the index of its tensor (otherwise -1). The statistics are filled in either case.
     """
     with np.errstate(all="ignore"):
         rows, parts = {}, list(tensors)
@@ -128,7 +129,7 @@ def step(
                 indices, values = x.g
                 rows[i], g = named(x.store.p, indices, values)
                 parts[i] = Tensor(taken(x.store, rows[i]), g, x.t)
-        result = _step(rule, parts, groups, options, scalars)
+        result = _step(rule, parts, groups, options, scalars, matrices)
         for i, numbers in rows.items():
             put_back(parts[i].store, tensors[i].store, numbers)
     return result
@@ -140,6 +141,7 @@ def _step(
     groups: Sequence[Group],
     options: Options,
     scalars: Sequence[SimpleNamespace],
+    matrices: Matrices | None,
 ) -> tuple[float, int]:
     """`step`, where all gradients are of whole tensors."""
     given = [None if isinstance(x.g, tuple) else x.g for x in tensors]
@@ -162,6 +164,8 @@ def _step(
     for one in found:
         one.k = _keeper(rule, one, scalars)
     _estimate(rule, found, groups, options.loss)
+    if matrices is not None:
+        _prepare(rule, [one for one in found if one.d is not None], matrices, options)
     for one in found:
         _update(rule, one, options)
     return grad_norm, -1
@@ -202,10 +206,25 @@ def _clips(
     return grad_norm, clips
 
 
+class Matrices(Protocol):
+    """What makes the products of a rule with matrices, on their ``work``.
+
+    Each call is given the number, the hyper-parameters and the update of every matrix that has a
+    gradient.
+    """
+
+    def enter(self, todo: Sequence[tuple[int, Sequence[float], int]]) -> None:
+        """Look at the gradients."""
+
+    def leave(self, todo: Sequence[tuple[int, Sequence[float], int]]) -> None:
+        """Finish the directions."""
+
+
 class _Open:
     """One tensor, the `index`-th of the optimizer, read and brought to where the rule begins."""
 
     k: SimpleNamespace  # the rule's scalars
+    d: Array | None  # of a matrix: its gradient, then its direction
 
     def __init__(
         self,
@@ -246,6 +265,7 @@ class _Open:
         rate = getattr(h, row.hypers[0])
         keep = 1.0 - rate * h.weight_decay if decay == "decoupled" else 1.0
         self.g = g
+        self.d = None if store.work is None else flat(store.work, store.p)
         self.base = self.old if keep == 1.0 else real(keep) * self.old
 
 
@@ -288,14 +308,31 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
             module.estimate(groups[i].h, Seen(t, n, some[0].loss, totals[i], together), k)
 
 
+def _prepare(rule: str, found: list[_Open], matrices: Matrices, options: Options) -> None:
+    """The directions of matrices: products, what the rule makes of these, and products again."""
+    columns = RULES[rule].hypers
+    todo = [(one.index, [getattr(one.h, x) for x in columns], one.x.t + 1) for one in found]
+    for one in found:
+        assert one.d is not None
+        one.d[...] = one.g
+    matrices.enter(todo)
+    for one in found:
+        module_of(rule).prepare(one.d, one.s, one.h, one.x.t + 1)
+        _store_states(rule, one, options)
+    matrices.leave(todo)
+
+
 def _update(rule: str, one: _Open, options: Options) -> None:
     """Stages 4 to 7 for one tensor."""
     x, group, g, s, base = one.x, one.group, one.g, one.s, one.base
-    store, k, names, signed = x.store, x.t + 1, RULES[rule].states, one.signed
+    store, k = x.store, x.t + 1
 
     # 4. the rule
     p = base.copy()
-    module_of(rule).update(p, g, s, one.h, k, one.k)
+    if one.d is None:
+        module_of(rule).update(p, g, s, one.h, k, one.k)
+    else:
+        p = base - p.dtype.type(getattr(one.h, RULES[rule].hypers[0])) * one.d
     if group.select == "cautious":
         p, g = stages.cautious(p, base, g)
     elif group.select == "grams":
@@ -311,18 +348,9 @@ def _update(rule: str, one: _Open, options: Options) -> None:
                 p = row.copy()
 
     # 6. store
-    def bits(draw: int, always: bool = False) -> NDArray[np.uint16] | None:
-        if always or group.rounding == "stochastic":
-            return storage.random16(options.seed, x.t, one.index, p.size, draw)
-        return None
-
-    for j, name in enumerate(names):
-        stored, value = store.states[j], getattr(s, name)
-        if stored is not None:
-            # To nearest, a second moment would stall.
-            random = bits(j, always=stored.itemsize < 4 and not signed[j])
-            write_state(store, j, value, signed[j], random)
-    write_parameter(store, p, bits(PARAMETER))
+    if one.d is None:
+        _store_states(rule, one, options)
+    write_parameter(store, p, _bits(one, options, PARAMETER))
 
     # 7. statistics
     if options.stats is not None:
@@ -332,10 +360,32 @@ def _update(rule: str, one: _Open, options: Options) -> None:
         stats.see_step(row, one.loaded, g, one.old, now, store.trace, options.trace_every)
 
 
+def _bits(
+    one: _Open, options: Options, draw: int, always: bool = False
+) -> NDArray[np.uint16] | None:
+    """What numbers are rounded by, where that is by chance."""
+    if always or one.group.rounding == "stochastic":
+        return storage.random16(options.seed, one.x.t, one.index, one.g.size, draw)
+    return None
+
+
+def _store_states(rule: str, one: _Open, options: Options) -> None:
+    store, signed = one.x.store, one.signed
+    for j, name in enumerate(RULES[rule].states):
+        stored, value = store.states[j], getattr(one.s, name)
+        if stored is not None:
+            # To nearest, a second moment would stall.
+            random = _bits(one, options, j, always=stored.itemsize < 4 and not signed[j])
+            write_state(store, j, value, signed[j], random)
+
+
 def _hypers(rule: str, h: SimpleNamespace, store: Store) -> SimpleNamespace:
     """The hyper-parameters of one tensor; the rate is the first."""
-    rate = RULES[rule].hypers[0]
-    own = {**vars(h), rate: getattr(h, rate) * store.lr_scale}
+    own, rate = dict(vars(h)), RULES[rule].hypers[0]
+    if store.work is None:
+        replaced = {x: f"adamw_{x}" for x in (rate, "weight_decay")}
+        own.update({x: own[y] for x, y in replaced.items() if y in own and not isnan(own[y])})
+    own[rate] *= store.lr_scale
     if not store.decays and "weight_decay" in own:
         own["weight_decay"] = 0.0
     return SimpleNamespace(**own)

@@ -117,7 +117,7 @@ class Case:
     Gradients are normal numbers; `follows` makes them those of a quadratic bowl, so that the
     parameters get somewhere: rules that estimate a rate need it. With `gaps` a parameter has no
     gradient now and then. `tolerance` takes the place of `TOLERANCE` where a peer rounds more
-    coarsely; `why` says so.
+    coarsely; `why` says so. `shapes` are those of the three parameters.
     """
 
     rule: str
@@ -128,6 +128,7 @@ class Case:
     gaps: bool = False
     tolerance: dict[str, float] = field(default_factory=dict)
     why: str = ""
+    shapes: list[tuple[int, ...]] = field(default_factory=lambda: SHAPES)
 
     def __str__(self):
         given = "-".join(f"{k}={v}" for k, v in self.options.items())
@@ -138,16 +139,16 @@ class Case:
         return {**TOLERANCE, **self.tolerance}[dtype]
 
 
-def draw(seed, dtype):
+def draw(seed, dtype, shapes=SHAPES):
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal(s).astype(dtype) for s in SHAPES]
+    return [rng.standard_normal(s).astype(dtype) for s in shapes]
 
 
 def gradients(case, t, params, dtype):
     """Of step t, and the loss."""
-    grads = draw(t + 1, dtype)
+    grads = draw(t + 1, dtype, case.shapes)
     if case.follows:
-        goals = draw(0, dtype)
+        goals = draw(0, dtype, case.shapes)
         grads = [(p - 3 * a + 0.1 * g).astype(dtype)
                  for p, a, g in zip(params, goals, grads, strict=True)]  # fmt: skip
     loss = sum(float((g.astype(float) ** 2).sum()) for g in grads) / 2

@@ -9,6 +9,9 @@ operation, in the order written.
 A rule that keeps scalars has ``estimate(h, seen, k)``, which sets them once a step, for each
 tensor or each group as the row says. What it needs to know of the arrays first is
 ``measure(p, g, s, h, t, k)``: a list of pairs, whose products are added up in float64.
+
+A rule with matrices has ``prepare(d, s, h, t)``, which makes a direction of a gradient in place;
+its ``update`` is for what is no matrix.
 """
 
 from __future__ import annotations

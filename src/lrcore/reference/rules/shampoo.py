@@ -1,0 +1,17 @@
+"""Shampoo (Gupta, Koren & Singer 2018); what is no matrix is updated by AdamW."""
+
+from __future__ import annotations
+
+from ._forms import Array, Names
+from ._inside import adamw
+
+
+def prepare(d: Array, s: Names, h: Names, t: int) -> None:
+    real = d.dtype.type
+    if s.buf is not None:
+        s.buf[...] = real(h.momentum) * s.buf + real(1.0 - h.momentum) * d
+        d[...] = s.buf
+
+
+def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
+    adamw(p, g, s, h, t)
