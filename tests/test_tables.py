@@ -10,6 +10,7 @@ import pytest
 import lrcore
 from lrcore import _core, functional, optimizers
 from lrcore._hyper import RULES, domain_of, slots
+from lrcore._matrices import module_of
 from lrcore._optimizer.saved import BESIDES, PASSING
 from lrcore._optimizer.slots import FOLLOWING
 from lrcore.reference import rules as reference
@@ -23,8 +24,19 @@ def test_every_row_has_reference_class_export_and_function(rule):
     assert find_spec(f"lrcore.reference.rules.{rule}"), f"there is no {home}"
     module, row = reference.rule(rule), RULES[rule]
     needed = ["update"] + ["estimate"] * bool(row.scalars) + ["measure"] * (row.sums > 0)
+    needed += ["prepare"] * (row.scope == "matrix")
     for function in needed:
         assert callable(getattr(module, function, None)), f"{home} has no function {function}"
+    if row.scope == "matrix":
+        assert find_spec(f"lrcore._matrices.{rule}"), f"there is no _matrices/{rule}.py"
+        for function in ("enter", "leave"):
+            assert callable(getattr(module_of(rule), function, None)), (
+                f"_matrices/{rule}.py: {function}"
+            )
+    for name in row.matrices:
+        assert name.partition("_")[0] in ("left", "right"), (
+            f"{rule}: is {name} left or right of it?"
+        )
     assert rule in CLASSES, f"optimizers.__all__ has no class for the row {rule}"
     assert CLASSES[rule].rule == rule
     name = CLASSES[rule].__name__
