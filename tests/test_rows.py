@@ -1,9 +1,11 @@
 """Gradients of some rows: the bits of the reference, the laws they keep, and what refuses them."""
 
+import doctest
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from support import BACKENDS, message_of
+from support import BACKENDS, ROOT, message_of
 
 import lrcore
 from lrcore import RowGrad, _core, _verify, functional
@@ -468,3 +470,9 @@ def test_what_a_row_grad_shows():
     assert repr(RowGrad([0], np.ones(1), (5,))) == "<RowGrad of 1 row in (5,), float64>"
     assert (g.shape, g.indices.dtype, g.values.shape) == ((5, 2), np.int64, (3, 2))
     assert_array_equal(g.toarray(), [[0, 0], [2, 2], [1, 1], [0, 0], [0, 0]])
+
+
+def test_the_examples_of_the_page():
+    result = doctest.testfile(str(ROOT / "docs" / "sparse.md"), module_relative=False)
+    assert result.attempted > 5
+    assert result.failed == 0
