@@ -189,12 +189,11 @@ typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define MATCH(scalars, sums, rows, matrices)                                                 \
-    _Static_assert((CONCAT(THIS_RULE, _scope) == LRC_TENSOR ||                         \
-                    CONCAT(THIS_RULE, _scope) == LRC_GROUP) == scalars &&              \
-                       (CONCAT(THIS_RULE, _scope) == LRC_ROW) == rows &&               \
-                       (CONCAT(THIS_RULE, _scope) == LRC_MATRIX) == matrices &&        \
-                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                         \
+#define SCOPE_IS(scope) ((int)CONCAT(THIS_RULE, _scope) == (int)(scope))
+#define MATCH(scalars, sums, rows, matrices)                                              \
+    _Static_assert((SCOPE_IS(LRC_TENSOR) || SCOPE_IS(LRC_GROUP)) == scalars &&            \
+                       SCOPE_IS(LRC_ROW) == rows && SCOPE_IS(LRC_MATRIX) == matrices &&   \
+                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                            \
                    "the row's scope and sums must match the macro that ends the file")
 #define KERNEL(constants, update) \
     MATCH(0, 0, 0, 0);            \
