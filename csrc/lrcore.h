@@ -98,7 +98,7 @@ typedef struct {
     int decay; /* lrc_decay: what the pipeline does with weight_decay */
     int scope; /* lrc_scope: what keeps the scalars; a row states; or that there are matrices */
     int sums;  /* taken by a sweep of their own before the update; 0: one sweep */
-    const char *scalars; /* numbers that the rule keeps from step to step */
+    const char *scalars;  /* numbers that the rule keeps from step to step */
     const char *matrices; /* square ones that it keeps of each matrix: left of it, right of it */
 } lrc_rule_info;
 
