@@ -119,10 +119,9 @@ typedef real *array;
 #define ROW 0, LRC_ROW
 #define MATRIX(...) 0, LRC_MATRIX
 #define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
-#define SUMS_OF_(name, sums, scope)                                                          \
-    enum { name##_sums = sums, name##_scope = scope };                                       \
-    _Static_assert(sums <= LRC_MAX_SUMS, "the row of " #name " has more sums than engine.h " \
-                                                             "allows");
+#define SUMS_OF_(name, sums, scope)                    \
+    enum { name##_sums = sums, name##_scope = scope }; \
+    _Static_assert(sums <= LRC_MAX_SUMS, "the row of " #name " has too many sums");
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCOPE) SUMS_OF(name, SCOPE)
 #include "rules.def"
 #undef RULE
