@@ -95,13 +95,13 @@ typedef real *array;
 #define GROUP(sums, ...) NUMBERS(__VA_ARGS__)
 #define ROW NUMBERS(none)
 #define MATRIX(...) NUMBERS(none)
-#define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                          \
-    struct name##_state STATES;                                                          \
-    struct name##_hyper HYPERS;                                                          \
-    struct name##_scalars SCALARS;                                                       \
-    enum { name##_decoupled = LRC_##decay == LRC_DECOUPLED };                            \
-    _Static_assert(sizeof(struct name##_state) <= LRC_MAX_STATES * sizeof(array) &&      \
-                       sizeof(struct name##_hyper) <= LRC_MAX_HYPERS * sizeof(double) && \
+#define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                           \
+    struct name##_state STATES;                                                           \
+    struct name##_hyper HYPERS;                                                           \
+    struct name##_scalars SCALARS;                                                        \
+    enum { name##_decoupled = LRC_##decay == LRC_DECOUPLED };                             \
+    _Static_assert(sizeof(struct name##_state) <= LRC_MAX_STATES * sizeof(array) &&       \
+                       sizeof(struct name##_hyper) <= LRC_MAX_HYPERS * sizeof(double) &&  \
                        sizeof(struct name##_scalars) <= LRC_MAX_SCALARS * sizeof(double), \
                    "the row of " #name " is longer than lrcore.h allows");
 #include "rules.def"
@@ -119,9 +119,9 @@ typedef real *array;
 #define ROW 0, LRC_ROW
 #define MATRIX(...) 0, LRC_MATRIX
 #define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
-#define SUMS_OF_(name, sums, scope)              \
+#define SUMS_OF_(name, sums, scope)                    \
     enum { name##_sums = sums, name##_scope = scope }; \
-    _Static_assert(sums <= LRC_MAX_SUMS, "the row of " #name " has more sums than engine.h allows");
+    _Static_assert(sums <= LRC_MAX_SUMS, "the row of " #name " has too many sums");
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCOPE) SUMS_OF(name, SCOPE)
 #include "rules.def"
 #undef RULE
@@ -189,12 +189,11 @@ typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define MATCH(scalars, sums, rows, matrices)                                                 \
-    _Static_assert((CONCAT(THIS_RULE, _scope) == LRC_TENSOR ||                         \
-                    CONCAT(THIS_RULE, _scope) == LRC_GROUP) == scalars &&              \
-                       (CONCAT(THIS_RULE, _scope) == LRC_ROW) == rows &&               \
-                       (CONCAT(THIS_RULE, _scope) == LRC_MATRIX) == matrices &&        \
-                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                         \
+#define SCOPE_IS(scope) ((int)CONCAT(THIS_RULE, _scope) == (int)(scope))
+#define MATCH(scalars, sums, rows, matrices)                                            \
+    _Static_assert((SCOPE_IS(LRC_TENSOR) || SCOPE_IS(LRC_GROUP)) == scalars &&          \
+                       SCOPE_IS(LRC_ROW) == rows && SCOPE_IS(LRC_MATRIX) == matrices && \
+                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                          \
                    "the row's scope and sums must match the macro that ends the file")
 #define KERNEL(constants, update) \
     MATCH(0, 0, 0, 0);            \

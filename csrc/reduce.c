@@ -53,3 +53,43 @@ int NAME(finite)(size_t n, const real *x)
         bad |= !(x[i] - x[i] == 0);
     return !bad;
 }
+
+/* Each element is alone in its lane, and lanes beyond are zero. */
+double NAME(few)(size_t n, const real *a)
+{
+    double lane[LRC_LANES];
+    size_t half = 1;
+    while (2 * half < n)
+        half *= 2;
+    for (size_t i = 0; i < 2 * half; i++)
+        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
+    for (; half; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static inline void halve(double *lane, size_t w)
+{
+    for (size_t j = 0; j < w; j++)
+        lane[j] += lane[j + w];
+}
+
+double NAME(squares)(size_t n, const real *a)
+{
+    double lane[LRC_LANES] = {0};
+    size_t i = 0, rest = n % LRC_LANES;
+    if (n < LRC_LANES)
+        return NAME(few)(n, a);
+    for (; i < n - rest; i += LRC_LANES)
+        for (size_t j = 0; j < LRC_LANES; j++)
+            lane[j] += (double)a[i + j] * (double)a[i + j];
+    for (size_t j = 0; j < rest; j++)
+        lane[j] += (double)a[i + j] * (double)a[i + j];
+    halve(lane, 16);
+    halve(lane, 8);
+    halve(lane, 4);
+    halve(lane, 2);
+    halve(lane, 1);
+    return lane[0];
+}

@@ -14,6 +14,10 @@ void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s);
 /* A cheaper sum, for statistics: over a strip of LRC_STRIP elements in real, over strips in double. */
 void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s);
 
+/* The sum of the squares of a whole row at once; few() of fewer than LANES elements. */
+double NAME(squares)(size_t n, const real *a);
+double NAME(few)(size_t n, const real *a);
+
 double NAME(total)(const lrc_lanes *s);
 int NAME(finite)(size_t n, const real *x);
 

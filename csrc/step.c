@@ -1,10 +1,11 @@
 /* The block pipeline. A chunk is walked in blocks that fit the first cache; each stage is a plain
  * loop over the block, and one that is off costs nothing. The order of the stages is part of the
  * promise of bits. Knows no rule. */
-#include "gradient.h"
+#include "access.h"
 #include "reduce.h"
 #include "roofline.h"
 #include "stages.h"
+#include "units.h"
 
 #include <string.h>
 
@@ -79,75 +80,6 @@ static lrc_array state(const passage *a, int j)
     return (lrc_array){x->state[j], x->scale[j], x->state_dtype, a->c->positive >> j & 1};
 }
 
-static int is_real(int dtype) { return dtype == LRC_REAL || dtype == REAL_DTYPE; }
-
-/* A block of an array as reals: in place, or in buf. Of named rows always in buf. */
-static real *fetch(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, real *buf)
-{
-    float raw[LRC_BLOCK]; /* or less than a float each */
-    if (!x->rows)
-        return NAME(decode)(a, at, n, buf);
-    if (is_real(a->dtype)) {
-        NAME(collect)(x, at, n, sizeof(real), a->data, buf);
-        return buf;
-    }
-    const lrc_array b = {raw, NULL, a->dtype, 0};
-    NAME(collect)(x, at, n, NAME(width)[a->dtype], a->data, raw);
-    return NAME(decode)(&b, 0, n, buf);
-}
-
-/* The inverse, rounded as encode() does. */
-static void keep(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, const real *from,
-                 const uint32_t *random, int odd)
-{
-    float raw[LRC_BLOCK];
-    const lrc_array b = {raw, NULL, a->dtype, 0};
-    if (!x->rows)
-        NAME(encode)(a, at, n, from, random, odd);
-    else if (is_real(a->dtype))
-        NAME(scatter)(x, at, n, sizeof(real), from, a->data);
-    else {
-        NAME(encode)(&b, 0, n, from, random, odd);
-        NAME(scatter)(x, at, n, NAME(width)[a->dtype], raw, a->data);
-    }
-}
-
-static void fetch_split(const lrc_tensor *x, int64_t at, size_t n, real *buf)
-{
-    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
-    if (!x->rows) {
-        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
-        return;
-    }
-    NAME(collect)(x, at, n, sizeof *upper, x->p, upper);
-    NAME(collect)(x, at, n, sizeof *lower, x->master, lower);
-    NAME(join)(n, upper, lower, buf);
-}
-
-static void keep_split(const lrc_tensor *x, int64_t at, size_t n, const real *from)
-{
-    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
-    if (!x->rows) {
-        NAME(split)(n, from, (uint16_t *)x->p + at, (uint16_t *)x->master + at);
-        return;
-    }
-    NAME(split)(n, from, upper, lower);
-    NAME(scatter)(x, at, n, sizeof *upper, upper, x->p);
-    NAME(scatter)(x, at, n, sizeof *lower, lower, x->master);
-}
-
-/* The parameter's value, of which a master knows more than p. */
-static real *open_p(const lrc_tensor *x, int64_t at, size_t n, real *buf)
-{
-    if (x->master_kind == LRC_SPLIT) {
-        fetch_split(x, at, n, buf);
-        return buf;
-    }
-    int master = x->master_kind == LRC_MASTER;
-    const lrc_array p = {master ? x->master : x->p, NULL, master ? LRC_F32 : x->dtype, 0};
-    return fetch(x, &p, at, n, buf);
-}
-
 /* With the first `states` of the rule's. */
 static inline void enter(const lrc_tensor *x, const lrc_constants *c, int states, passage *a)
 {
@@ -174,7 +106,7 @@ static void open_states(const passage *a, workbench *w, block *b)
     for (int j = 0; j < a->states; j++)
         if (a->decoded >> j & 1) {
             const lrc_array s = state(a, j);
-            b->state[j] = fetch(a->x, &s, b->at, b->n, w->state[j]);
+            b->state[j] = NAME(fetch)(a->x, &s, b->at, b->n, w->state[j]);
         }
 }
 
@@ -184,7 +116,7 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
     b->at = at;
     b->n = n;
     b->g = a->g ? a->g + at : NAME(load)(a->x, at, n, w->g);
-    b->p = a->p ? a->p + at : open_p(a->x, at, n, w->p);
+    b->p = a->p ? a->p + at : NAME(fetch_p)(a->x, at, n, w->p);
     for (int j = 0; j < a->states; j++)
         b->state[j] = a->state[j] ? a->state[j] + at : NULL;
     if (a->decoded)
@@ -252,7 +184,7 @@ static void store_states(const passage *a, int64_t tensor, const block *b, lrc_d
             continue;
         const lrc_array s = state(a, j);
         int wanted = NAME(width)[s.dtype] < 4 && (stochastic || s.positive);
-        keep(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, d), j % 2);
+        NAME(keep)(x, &s, b->at, b->n, b->state[j], bits(a, tensor, j, wanted, b, d), j % 2);
     }
 }
 
@@ -265,7 +197,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
     if (a->p)
         return;
     if (x->master_kind == LRC_SPLIT) {
-        keep_split(x, b->at, b->n, b->p);
+        NAME(keep_split)(x, b->at, b->n, b->p);
         return;
     }
     if (x->master_kind == LRC_MASTER && x->rows)
@@ -273,7 +205,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
     const lrc_array p = {x->p, NULL, x->dtype, 0};
     int wanted = NAME(width)[x->dtype] < 4 && a->c->rounding == LRC_STOCHASTIC;
     const uint32_t *random = bits(a, tensor, LRC_DRAW_P, wanted, b, &d);
-    keep(x, &p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
+    NAME(keep)(x, &p, b->at, b->n, b->p, random, LRC_DRAW_P % 2);
 }
 
 /* ------------------------------------------------------------------------- statistics */
@@ -317,7 +249,7 @@ static void watch_gradient(size_t n, int64_t at, const real *g, observed *o)
 static void watch_step(const lrc_tensor *x, workbench *w, block *b, observed *o)
 {
     if (x->dtype != REAL_DTYPE && x->master_kind == LRC_NO_MASTER)
-        b->p = open_p(x, b->at, b->n, w->p);
+        b->p = NAME(fetch_p)(x, b->at, b->n, w->p);
     NAME(strip)(b->n, b->p, b->p, &o->sum[LRC_PARAM2]);
     if (!o->trace)
         return;
@@ -348,55 +280,6 @@ static void observe(const lrc_tensor *x, lrc_chunk k, double *seen)
     report(&o, seen);
 }
 
-/* ------------------------------------------------------------- sums over units and rows */
-
-/* Fewer elements than lanes: each is alone in its lane, and lanes beyond are zero. */
-static double few(size_t n, const real *a)
-{
-    double lane[LRC_LANES];
-    size_t half = 1;
-    while (2 * half < n)
-        half *= 2;
-    for (size_t i = 0; i < 2 * half; i++)
-        lane[i] = i < n ? (double)a[i] * (double)a[i] : 0;
-    for (; half; half /= 2)
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
-}
-
-static double many(size_t n, const real *a, lrc_lanes *lanes)
-{
-    NAME(sum)(n, a, a, lanes);
-    return NAME(total)(lanes);
-}
-
-static inline void halve(double *lane, size_t w)
-{
-    for (size_t j = 0; j < w; j++)
-        lane[j] += lane[j + w];
-}
-
-/* Of a whole row at once: the lanes stay in registers. */
-static inline double squares_of(size_t n, const real *a)
-{
-    double lane[LRC_LANES] = {0};
-    size_t i = 0, rest = n % LRC_LANES;
-    if (n < LRC_LANES)
-        return few(n, a);
-    for (; i < n - rest; i += LRC_LANES)
-        for (size_t j = 0; j < LRC_LANES; j++)
-            lane[j] += (double)a[i + j] * (double)a[i + j];
-    for (size_t j = 0; j < rest; j++)
-        lane[j] += (double)a[i + j] * (double)a[i + j];
-    halve(lane, 16);
-    halve(lane, 8);
-    halve(lane, 4);
-    halve(lane, 2);
-    halve(lane, 1);
-    return lane[0];
-}
-
 /* ------------------------------------------------------------ states of one number a row */
 
 /* Of whole rows that are in one block. */
@@ -407,7 +290,7 @@ static void mean_squares(int64_t size, size_t rows, const real *g, real *restric
             mean[i] = g[i] * g[i];
     else
         for (size_t i = 0; i < rows; i++)
-            mean[i] = (real)(squares_of((size_t)size, g + (int64_t)i * size) / (double)size);
+            mean[i] = (real)(NAME(squares)((size_t)size, g + (int64_t)i * size) / (double)size);
 }
 
 /* The rule's part for the rows from `first` on, at most a block of them: their states are where they
@@ -446,7 +329,7 @@ static const real *seen_gradient(const passage *a, int64_t at, int64_t end, work
     size_t n = block_size(at, end);
     block b = {.at = at, .n = n, .g = NAME(load)(a->x, at, n, w->g)};
     if (a->c->coupled != 0)
-        b.p = open_p(a->x, at, n, w->p);
+        b.p = NAME(fetch_p)(a->x, at, n, w->p);
     if (a->treated)
         treat(a, w, &b);
     return b.g;
@@ -467,10 +350,11 @@ static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const 
             mean_squares(size, (size_t)m, seen_gradient(&a, r * size, (r + m) * size, &w), mean);
         else {
             lrc_lanes lanes = {0};
-            double sum = 0;
-            for (int64_t at = r * size, stop = at + size; at < stop; at += LRC_BLOCK)
-                sum = many(block_size(at, stop), seen_gradient(&a, at, stop, &w), &lanes);
-            *mean = (real)(sum / (double)size);
+            for (int64_t at = r * size, stop = at + size; at < stop; at += LRC_BLOCK) {
+                const real *g = seen_gradient(&a, at, stop, &w);
+                NAME(sum)(block_size(at, stop), g, g, &lanes);
+            }
+            *mean = (real)(NAME(total)(&lanes) / (double)size);
         }
         set_rows(rule, &a, r, (size_t)m, &w, mean);
     }
@@ -664,72 +548,6 @@ static void constants(int rule, const double *h, int64_t t, const double *scalar
     kernels[rule]->constants(h, t, scalars, c->rule);
 }
 
-/* --------------------------------------------------------- agc: norms of output units
- *
- * Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without Normalization", eq. 3. */
-
-static double unit_factor(double pp, double gg, double scale, double clip, double least_norm)
-{
-    double p = sqrt(pp), g = sqrt(gg) * (scale < 0 ? -scale : scale);
-    double most = clip * (p > least_norm ? p : least_norm);
-    return g < most ? 1 : most / (g > 1e-6 ? g : 1e-6);
-}
-
-/* As many rows at a time as a block holds; of a longer row, a block at a time. */
-static void unit_rows(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
-                      double least_norm, real *factors)
-{
-    real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
-    int64_t size = x->n / (x->units > 1 ? x->units : 1);
-    int64_t rows = size && size < LRC_LANES ? LRC_BLOCK / size : 1;
-    for (int64_t u = first, end = first + n, m; u < end; u += m) {
-        lrc_lanes g = {0}, p = {0};
-        double gg = 0, pp = 0;
-        m = rows < end - u ? rows : end - u;
-        for (int64_t at = u * size, stop = (u + m) * size; at < stop; at += LRC_BLOCK) {
-            size_t k = block_size(at, stop);
-            const real *gs = NAME(load)(x, at, k, g_buf), *ps = open_p(x, at, k, p_buf);
-            for (int64_t i = 0; size < LRC_LANES && i < m; i++)
-                factors[u + i] =
-                    (real)unit_factor(few((size_t)size, ps + i * size),
-                                      few((size_t)size, gs + i * size), scale, clip, least_norm);
-            if (size >= LRC_LANES) {
-                gg = many(k, gs, &g);
-                pp = many(k, ps, &p);
-            }
-        }
-        if (size >= LRC_LANES || size == 0)
-            factors[u] = (real)unit_factor(pp, gg, scale, clip, least_norm);
-    }
-}
-
-/* At most a block of columns: all of them, as many rows at a time as a block holds; or some. */
-static void unit_columns(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
-                         double least_norm, real *factors)
-{
-    real g_buf[LRC_BLOCK], p_buf[LRC_BLOCK];
-    double gg[LRC_BLOCK] = {0}, pp[LRC_BLOCK] = {0};
-    int64_t rows = n == x->units ? LRC_BLOCK / n : 1, step = rows * x->units;
-    for (int64_t at = first; at < x->n; at += step) {
-        int64_t left = (x->n - at + x->units - 1) / x->units, m = rows < left ? rows : left;
-        const real *g = NAME(load)(x, at, (size_t)(m * n), g_buf),
-                   *p = open_p(x, at, (size_t)(m * n), p_buf);
-        for (int64_t r = 0; r < m; r++)
-            for (int64_t i = 0; i < n; i++) {
-                gg[i] += (double)g[r * n + i] * (double)g[r * n + i];
-                pp[i] += (double)p[r * n + i] * (double)p[r * n + i];
-            }
-    }
-    for (int64_t i = 0; i < n; i++)
-        factors[first + i] = (real)unit_factor(pp[i], gg[i], scale, clip, least_norm);
-}
-
-static void units(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
-                  double least_norm, void *factors)
-{
-    (x->unit_columns ? unit_columns : unit_rows)(x, first, n, scale, clip, least_norm, factors);
-}
-
 extern const lrc_engine NAME(engine);
 const lrc_engine NAME(engine) = {.estimate = estimate,
                                  .constants = constants,
@@ -744,5 +562,5 @@ const lrc_engine NAME(engine) = {.estimate = estimate,
                                  .observe = observe,
                                  .accumulate = accumulate,
                                  .zero = zero,
-                                 .units = units,
+                                 .units = NAME(units),
                                  .roofline = NAME(roofline)};

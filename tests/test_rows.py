@@ -1,9 +1,11 @@
 """Gradients of some rows: the bits of the reference, the laws they keep, and what refuses them."""
 
+import doctest
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from support import BACKENDS, message_of
+from support import BACKENDS, ROOT, message_of
 
 import lrcore
 from lrcore import RowGrad, _core, _verify, functional
@@ -274,9 +276,12 @@ def test_functional_takes_them(rule):
 
 
 def test_values_that_are_part_of_the_table_are_read_first():
-    table = np.arange(12.0).reshape(4, 3)
-    lrcore.SGD(table, lr=1.0).step(RowGrad([3, 1], table[:2], (4, 3)))
-    assert_array_equal(table, [[0, 1, 2], [0, 0, 0], [6, 7, 8], [9, 9, 9]])
+    table = np.arange(12000.0).reshape(4000, 3)
+    expected = table.copy()
+    expected[1000:] -= expected[:3000]
+    rows = np.arange(1000, 4000)
+    lrcore.SGD(table, lr=1.0).step(RowGrad(rows, table[:3000], table.shape))
+    assert_array_equal(table, expected)
 
 
 @pytest.mark.parametrize("how", ["strided", "reversed", "misaligned", "big endian", "F"])
@@ -468,3 +473,9 @@ def test_what_a_row_grad_shows():
     assert repr(RowGrad([0], np.ones(1), (5,))) == "<RowGrad of 1 row in (5,), float64>"
     assert (g.shape, g.indices.dtype, g.values.shape) == ((5, 2), np.int64, (3, 2))
     assert_array_equal(g.toarray(), [[0, 0], [2, 2], [1, 1], [0, 0], [0, 0]])
+
+
+def test_the_examples_of_the_page():
+    result = doctest.testfile(str(ROOT / "docs" / "sparse.md"), module_relative=False)
+    assert result.attempted > 5
+    assert result.failed == 0

@@ -588,8 +588,8 @@ cdef class Plan:
             self._wrong_shape(i, grad)
         # What was checked when the RowGrad was made: its arrays may have been given other shapes.
         if (<object>g).shape != (n, *grad.shape[1:]) or cnp.PyArray_ITEMSIZE(indices) != 8:
-            raise ValueError(f"grads{self.labels[i]}: indices and values must stay of the shapes and "
-                             "dtypes that their RowGrad was made with")
+            raise ValueError(f"grads{self.labels[i]}: indices and values must stay of the shapes "
+                             "and dtypes that their RowGrad was made with")
         if not cnp.PyArray_IS_C_CONTIGUOUS(g) or not cnp.PyArray_ISBEHAVED_RO(g):
             g = np.array(g, g.dtype.newbyteorder("="), order="C")
         elif self._is_written(_span(g)):

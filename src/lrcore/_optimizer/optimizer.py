@@ -232,8 +232,9 @@ class Optimizer(Rule):
         grads : structure of ndarray
             Of the same structure as the parameters; with groups, a list with one structure a group.
             Arrays of the parameter's shape, of float16, bfloat16, float32 or float64 and any
-            strides. None in place of an array leaves that parameter and its state alone. Left out
-            where `accumulate` has collected gradients: their mean is used.
+            strides; or the gradient of some rows, a `RowGrad`. None in place of an array leaves
+            that parameter and its state alone. Left out where `accumulate` has collected gradients:
+            their mean is used.
         loss : float, optional
             The loss at the parameters, not scaled; `PolyakSGD` needs it, other rules ignore it.
 
@@ -246,7 +247,7 @@ class Optimizer(Rule):
         ------
         NonFiniteError
             A gradient holds inf or NaN, and ``nonfinite`` is "raise".
-        TypeError, ValueError
+        TypeError, ValueError, IndexError
             The gradients do not fit the parameters, or a schedule left its domain. In every case of
             an error nothing has been changed; but what was accumulated is gone where it was not
             finite.
@@ -261,8 +262,8 @@ class Optimizer(Rule):
         Parameters
         ----------
         grads : structure of ndarray
-            As for `step`. None in place of an array adds nothing; a parameter that never got a
-            gradient is left alone by the step.
+            As for `step`, without `RowGrad`. None in place of an array adds nothing; a parameter
+            that never got a gradient is left alone by the step.
 
         Notes
         -----

@@ -1,4 +1,4 @@
-#include "gradient.h"
+#include "access.h"
 
 #include <string.h>
 
@@ -180,4 +180,70 @@ real *NAME(spread)(int64_t size, int64_t at, size_t n, const real *rows, real *b
             buf[done + i] = rows[r];
     }
     return buf;
+}
+
+/* --------------------------------------------------------------- arrays in any format */
+
+real *NAME(fetch)(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, real *buf)
+{
+    float raw[LRC_BLOCK]; /* or less than a float each */
+    if (!x->rows)
+        return NAME(decode)(a, at, n, buf);
+    if (is_real(a->dtype)) {
+        NAME(collect)(x, at, n, sizeof(real), a->data, buf);
+        return buf;
+    }
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    NAME(collect)(x, at, n, NAME(width)[a->dtype], a->data, raw);
+    return NAME(decode)(&b, 0, n, buf);
+}
+
+void NAME(keep)(const lrc_tensor *x, const lrc_array *a, int64_t at, size_t n, const real *from,
+                const uint32_t *random, int odd)
+{
+    float raw[LRC_BLOCK];
+    const lrc_array b = {raw, NULL, a->dtype, 0};
+    if (!x->rows)
+        NAME(encode)(a, at, n, from, random, odd);
+    else if (is_real(a->dtype))
+        NAME(scatter)(x, at, n, sizeof(real), from, a->data);
+    else {
+        NAME(encode)(&b, 0, n, from, random, odd);
+        NAME(scatter)(x, at, n, NAME(width)[a->dtype], raw, a->data);
+    }
+}
+
+static void fetch_split(const lrc_tensor *x, int64_t at, size_t n, real *buf)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(join)(n, (const uint16_t *)x->p + at, (const uint16_t *)x->master + at, buf);
+        return;
+    }
+    NAME(collect)(x, at, n, sizeof *upper, x->p, upper);
+    NAME(collect)(x, at, n, sizeof *lower, x->master, lower);
+    NAME(join)(n, upper, lower, buf);
+}
+
+void NAME(keep_split)(const lrc_tensor *x, int64_t at, size_t n, const real *from)
+{
+    uint16_t upper[LRC_BLOCK], lower[LRC_BLOCK];
+    if (!x->rows) {
+        NAME(split)(n, from, (uint16_t *)x->p + at, (uint16_t *)x->master + at);
+        return;
+    }
+    NAME(split)(n, from, upper, lower);
+    NAME(scatter)(x, at, n, sizeof *upper, upper, x->p);
+    NAME(scatter)(x, at, n, sizeof *lower, lower, x->master);
+}
+
+real *NAME(fetch_p)(const lrc_tensor *x, int64_t at, size_t n, real *buf)
+{
+    if (x->master_kind == LRC_SPLIT) {
+        fetch_split(x, at, n, buf);
+        return buf;
+    }
+    int master = x->master_kind == LRC_MASTER;
+    const lrc_array p = {master ? x->master : x->p, NULL, master ? LRC_F32 : x->dtype, 0};
+    return NAME(fetch)(x, &p, at, n, buf);
 }
