@@ -162,23 +162,26 @@ class Runs:
         return {rate: self.mean(job._replace(rate=rate)) for rate in self.rates}
 
     def best(self, job: Job) -> tuple[float, float]:
-        """The best rate of the grid (the lowest of those that are equally good), its accuracy."""
+        """The best rate of the grid, among the good ones (the lowest of equals); its accuracy."""
         found = self.over_rates(job)
-        rate = max(found, key=lambda r: (found[r], -r))
+        rate = max(good_rates(found), key=lambda r: (found[r], -r))
         return rate, found[rate]
 
 
+def good_rates(found: dict[float, float]) -> list[float]:
+    """The longest row of rates next to each other that are good; one that stands alone is luck."""
+    least = max(found.values()) - GOOD
+    longest: list[float] = []
+    row: list[float] = []
+    for rate in sorted(found):
+        row = [*row, rate] if found[rate] >= least else []
+        longest = max(longest, row, key=len)
+    return longest
+
+
 def decades(found: dict[float, float]) -> float:
-    """How many powers of ten of rates in a row are good, the best among them; 0.5 for one alone."""
-    rates = sorted(found)
-    at = rates.index(max(found, key=lambda r: (found[r], -r)))
-    good = [found[r] >= found[rates[at]] - GOOD for r in rates]
-    low = high = at
-    while low > 0 and good[low - 1]:
-        low -= 1
-    while high + 1 < len(rates) and good[high + 1]:
-        high += 1
-    return round(2 * math.log10(rates[high] / rates[low])) / 2 + 0.5
+    """How many powers of ten the good rates stand for, each for half of one."""
+    return len(good_rates(found)) / 2
 
 
 # --------------------------------------------------------------------------- tables
@@ -329,7 +332,7 @@ def batches(runs: Runs) -> str:
         "LAMB": Job("LAMB"),
     }
     rows = []
-    for size in (8, 64, 512):
+    for size in (16, 64, 512):
         of_size = [job._replace(batch=size, updates=452) for job in entries.values()]
         rows.append((str(size), *(_at(runs.best(job)) for job in of_size)))
     return table(("batch", *entries), rows)
@@ -338,13 +341,15 @@ def batches(runs: Runs) -> str:
 def decay(runs: Runs) -> str:
     """Weight decay where there is much data, and where there is little."""
     rows = []
-    for value in (0.0, 0.01, 0.1, 1.0, 10.0):
+    for value in (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0):
         cells = []
-        for task in ("digits", "few"):
-            job = Job("AdamW", 0.01, task, options=(("weight_decay", value),))
+        for job in (Job("AdamW", 0.03), Job("AdamW", 0.03, "few"), Job("AdamW", 0.03, "words")):
+            epochs = 20 if job.task == "words" else None
+            job = job._replace(options=(("weight_decay", value),), epochs=epochs)
             cells.append(f"{runs.mean(job):.1f} ({runs.mean(job, 'loss'):.2g})")
         rows.append((f"{value:g}", *cells))
-    return table(("weight_decay", "7,185 images", "100 images, seen 200 times"), rows)
+    head = ("7,185 digits", "100 digits, seen 200 times", "rare words, seen 20 times")
+    return table(("weight_decay", *head), rows)
 
 
 KINDS = ("constant", "step", "exponential", "inverse-sqrt", "linear", "cosine", "wsd")
@@ -369,11 +374,17 @@ def plans(runs: Runs) -> str:
         for epochs in lengths
     ]
     rows.append(("none: ScheduleFree", *(_at(runs.best(job)) for job in free)))
-    named = [f"{rule}, {898 * n} updates" for rule in ("SGD", "AdamW") for n in lengths]
+    names = "SGD, momentum 0.9", "AdamW"
+    named = [f"{name}; {899 * n:,} updates" for name in names for n in lengths]
     return table(("schedule", *named), rows)
 
 
-RATE_FREE = ("Prodigy", "DAdaptAdam", "DAdaptSGD", "DoG", "LDoG", "DoWG", "PolyakSGD")
+RATE_FREE: dict[str, Job] = {
+    name: Job(name)
+    for name in ("Prodigy", "DAdaptAdam", "DAdaptSGD", "PolyakSGD", "DoWG", "DoG", "LDoG")
+}
+RATE_FREE["DoG, reps_rel 1e-2"] = Job("DoG", options=(("reps_rel", 1e-2),))
+RATE_FREE["LDoG, reps_rel 1e-2"] = Job("LDoG", options=(("reps_rel", 1e-2),))
 
 
 def rate_free(runs: Runs) -> str:
@@ -383,10 +394,12 @@ def rate_free(runs: Runs) -> str:
         job = contestants(False)[name]
         best = (f"{runs.best(job._replace(task=task))[1]:.1f}" for task in TASKS)
         rows.append((f"`{name}`, best of {len(runs.rates)} rates", *best))
-    for name in RATE_FREE:
-        job = contestants(False)[name]
+    for name, job in RATE_FREE.items():
         as_it_is = (f"{runs.mean(job._replace(task=task)):.1f}" for task in TASKS)
-        rows.append((f"`{name}`, as it is", *as_it_is))
+        rows.append((f"`{name}`", *as_it_is))
+    longer = [RATE_FREE["DoG"]._replace(task=task) for task in TASKS]
+    four = [job._replace(epochs=4 * task_of(job.task, 0, None).epochs) for job in longer]
+    rows.append(("`DoG`, four times the updates", *(f"{runs.mean(job):.1f}" for job in four)))
     return table(("", *TASKS.values()), rows)
 
 
@@ -438,6 +451,8 @@ def draw(path: Path, epochs: int = 4) -> None:
             va="center",
         )
     axes.set(xlabel="update", ylabel="training loss", title="One network, three learning rates")
+    axes.set_yticks([0.3, 1, 3], ["0.3", "1", "3"])
+    axes.minorticks_off()
     axes.set_xlim(0, 1.22 * len(smooth))
     axes.spines[["top", "right"]].set_visible(False)
     fig.savefig(path, dpi=110)

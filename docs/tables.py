@@ -304,7 +304,7 @@ def state_bytes(rule: str) -> str:
 def sweeps(rule: str) -> str:
     """How often a step goes over the arrays."""
     row = RULES[rule]
-    of_scope = {"element": "1", "row": "2", "matrix": "matrix products"}
+    of_scope = {"element": "1", "row": "2", "matrix": "3, and matrix products"}
     return of_scope.get(row.scope) or ("2" if row.sums else "1")
 
 
@@ -339,12 +339,16 @@ def rules() -> str:
 
 def _keeps(rule: str) -> str:
     row = RULES[rule]
-    parts = [f"`{x.name}`" + (f" (where {x.switch})" if x.switch else "") for x in STATES[rule]]
+    of = {None: "", True: " (of matrices)", False: " (of others)"}
+    parts = [
+        f"`{x.name}`{of[x.only]}" + (f" (where {x.switch})" if x.switch else "")
+        for x in STATES[rule]
+    ]
     lines = [f"arrays {', '.join(parts)}"] if parts else []
     if row.scalars:
         names = ", ".join(f"`{name}`" for name in row.scalars)
         lines.append(f"for each {'array' if row.scope == 'tensor' else row.scope} {names}")
-    if getattr(row, "matrices", ()):
+    if row.matrices:
         lines.append(f"for each matrix {', '.join(f'`{name}`' for name in row.matrices)}")
     return "; ".join(lines) or "nothing"
 
@@ -359,6 +363,7 @@ def rules_in_full() -> str:
             items = {
                 "Formula": d.formula,
                 "Keeps": f"{_keeps(rule)}. Bytes an element: {state_bytes(rule)}.",
+                "Sweeps": d.kept if RULES[rule].scope == "matrix" else f"{sweeps(rule)}.",
                 "Weight decay": f"{decay(rule)}.",
                 "Source": d.source,
                 "Mind": d.remarks,

@@ -14,11 +14,9 @@ LITERAL = re.compile(r"``(.+?)``", re.DOTALL)
 #: Where the Notes of a rule go on to a new sentence: not after "et al.", and not inside a literal.
 SENTENCE = re.compile(r"(?<=\.)(?<!al\.) (?=[A-Z`])")
 #: What a sentence of the Notes of a rule is about, by how it begins or what is in it.
-KEPT = re.compile(
-    r"(No|One|Two|Three|Four|Five|Six|State is) (to \w+ )?(state|one number)", re.ASCII
-)
+KEPT = re.compile(r"(No|One|Two|Three|Four|Five|Six) (to \w+ )?state|State is|A matrix of")
 DATED = re.compile(r"\b(?:19|20)\d\d\b")
-DEVIATION = re.compile(r"^Deviation(?:, (?P<who>[^:]+))?: ")
+DEVIATION = re.compile(r"^Deviation(?:,? (?P<how>[^:]+))?: ")
 
 
 class Description(NamedTuple):
@@ -78,7 +76,7 @@ def describe_rule(cls: type[Optimizer]) -> Description:
         " ".join(formula),
         {name: p.default for name, p in shown if p.kind is not p.VAR_KEYWORD},
         " ".join(rest["source"]),
-        tuple(DEVIATION.sub(_shared, text) for text in rest["deviation"]),
+        tuple(DEVIATION.sub(_how, text) for text in rest["deviation"]),
         " ".join(rest["remark"]),
         " ".join(rest["kept"]),
     )
@@ -109,8 +107,8 @@ def _kind(sentence: str, before: str) -> str:
     return "formula" if before == "formula" else "remark"
 
 
-def _shared(match: re.Match[str]) -> str:
-    return f"({match['who']}) " if match["who"] else ""
+def _how(match: re.Match[str]) -> str:
+    return f"({match['how']}) " if match["how"] else ""
 
 
 def parameters(cls: type) -> dict[str, str]:

@@ -49,17 +49,19 @@ class Shampoo(Optimizer):
     **options
         As for :class:`lrcore.Optimizer`.
 
-    Notes ----- ``left += g g'`` and ``right += g' g``, both from ``eps`` times the identity; ``p -=
-    lr left^(-1/4) g right^(-1/4)``, with momentum ``buf = momentum buf + (1 - momentum) g`` in
-    place of ``g``. Where one side has no sum the other's exponent is -1/2. A matrix of m rows and n
-    columns has ``2 (m^2 + n^2)`` numbers of state, an array to work in, with momentum another, and
-    three sweeps; other parameters have two state arrays. Gupta, Koren & Singer 2018, "Shampoo:
-    Preconditioned Stochastic Tensor Optimization", algorithm 1. The roots are found by eigenvalues
-    in float64. Deviation: a tensor of three or more dimensions is one matrix, in the paper it has a
-    sum for each; vectors are AdamW's. Deviation from the packages torch_optimizer and
-    pytorch_optimizer, whose names and defaults these are: there exponents are -1/2, and the second
-    sum is of what the first one made of the gradient. The products are NumPy's: their bits differ
-    between machines.
+    Notes
+    -----
+    ``left += g g'`` and ``right += g' g``, both from ``eps`` times the identity;
+    ``p -= lr left^(-1/4) g right^(-1/4)``, with momentum ``buf = momentum buf + (1 - momentum) g``
+    in place of ``g``. Where one side has no sum the other's exponent is -1/2. A matrix of m rows
+    and n columns has ``2 (m^2 + n^2)`` numbers of state, an array to work in, with momentum
+    another, and three sweeps; other parameters have two state arrays. Gupta, Koren & Singer 2018,
+    "Shampoo: Preconditioned Stochastic Tensor Optimization", algorithm 1. The roots are found by
+    eigenvalues in float64. Deviation: a tensor of three or more dimensions is one matrix, in the
+    paper it has a sum for each; vectors are AdamW's. Deviation from the packages torch_optimizer
+    and pytorch_optimizer, whose names and defaults these are: there exponents are -1/2, and the
+    second sum is of what the first one made of the gradient. The products are NumPy's: their bits
+    differ between machines.
 
     Examples
     --------

@@ -46,19 +46,22 @@ class SOAP(Optimizer):
     **options
         As for :class:`lrcore.Optimizer`.
 
-    Notes ----- With ``left`` and ``right``, the averages of ``g g'`` and ``g' g``, and ``L`` and
-    ``R``, whose columns are nearly their eigenvectors: ``d = L' g R``; ``m = beta1 m + (1 - beta1)
-    d``; ``v = beta2 v + (1 - beta2) d^2``; ``p = (1 - lr weight_decay) p - lr L (unbiased m /
-    (sqrt(v) + eps)) R'``. Bases are turned by a step of power iteration and a QR decomposition, and
-    ``m`` with them. The first update of a matrix finds its bases, by eigenvectors in float64, and
-    makes no step. A matrix of m rows and n columns has two state arrays, ``2 (m^2 + n^2)`` numbers,
-    an array to work in and three sweeps; other parameters have two state arrays, which "int8"
-    cannot hold. Vyas et al. 2024, "SOAP: Improving and Stabilizing Shampoo using Adam", algorithm
-    3, with the authors' names and defaults. Deviation: decay comes before the step and is made by
-    the first update, too; in the authors' code it follows. A tensor of three or more dimensions is
-    one matrix, there it has a basis for each. Vectors are AdamW's, there of Adam with ``eps``
-    inside the correction, without the first step. Neither `merge_dims` nor `precondition_1d`. The
-    products are NumPy's: their bits differ between machines.
+    Notes
+    -----
+    With ``left`` and ``right``, the averages of ``g g'`` and ``g' g``, and ``L`` and ``R``, whose
+    columns are nearly their eigenvectors: ``d = L' g R``; ``m = beta1 m + (1 - beta1) d``;
+    ``v = beta2 v + (1 - beta2) d^2``;
+    ``p = (1 - lr weight_decay) p - lr L (unbiased m / (sqrt(v) + eps)) R'``. Bases are turned by a
+    step of power iteration and a QR decomposition, and ``m`` with them. The first update of a
+    matrix finds its bases, by eigenvectors in float64, and makes no step. A matrix of m rows and n
+    columns has two state arrays, ``2 (m^2 + n^2)`` numbers, an array to work in and three sweeps;
+    other parameters have two state arrays, which "int8" cannot hold. Vyas et al. 2024, "SOAP:
+    Improving and Stabilizing Shampoo using Adam", algorithm 3, with the authors' names and
+    defaults. Deviation: decay comes before the step and is made by the first update, too; in the
+    authors' code it follows. A tensor of three or more dimensions is one matrix, there it has a
+    basis for each. Vectors are AdamW's, there of Adam with ``eps`` inside the correction, without
+    the first step. Neither `merge_dims` nor `precondition_1d`. The products are NumPy's: their bits
+    differ between machines.
 
     Examples
     --------
