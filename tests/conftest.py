@@ -1,3 +1,9 @@
+"""What all tests share."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin on cores that others need
+
 import pytest
 
 import lrcore
