@@ -211,8 +211,11 @@ def contestants(quick: bool) -> dict[str, Job]:
     names = [rule_kinds()[rule].__name__ for rule in RULES]
     found = {}
     for name in names[:3] if quick else names:
-        two_points = getattr(optimizers, name).two_points
-        found[name] = Job(name, schedule="constant" if two_points else "cosine")
+        cls = getattr(optimizers, name)
+        sides = (
+            (("max_precond_dim", 256),) if "max_precond_dim" in describe_rule(cls).arguments else ()
+        )
+        found[name] = Job(name, schedule="constant" if cls.two_points else "cosine", options=sides)
         if name == "SGD":
             found["SGD, momentum 0.9"] = Job(name, options=MOMENTUM)
     return found
@@ -470,9 +473,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=DOCS / "choosing.md")
     args = parser.parse_args(arguments)
     runs = Runs(args.keep, args.jobs, args.quick)
-    text = args.page.read_text()
-    asked = {match[2] for match in MARKED.finditer(text)}
+    asked = {match[2] for match in MARKED.finditer(args.page.read_text())}
     written = {name: make(runs) for name, make in TABLES.items() if name in asked}
+    text = args.page.read_text()  # which a person may have changed in the meantime
     args.page.write_text(MARKED.sub(lambda m: f"{m[1]}{written[m[2]]}{m[3]}", text))
     draw(args.page.with_name("rates.png"), 1 if args.quick else 4)
 
