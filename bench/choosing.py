@@ -17,7 +17,9 @@ import platform
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -115,12 +117,11 @@ def train(job: Job) -> dict[str, float]:
     }
 
 
-def _single_threaded() -> None:
-    """In each process: these products are too small to share."""
+def _single_threaded() -> AbstractContextManager[Any]:
+    """From now on, or inside the context, BLAS has one thread: these products are small."""
     import threadpoolctl
 
-    threadpoolctl.threadpool_limits(1)
-    lrcore.set_num_threads(1)
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 class Runs:
@@ -128,6 +129,9 @@ class Runs:
 
     def __init__(self, keep: Path | None, workers: int, quick: bool) -> None:
         self.keep, self.workers, self.quick = keep, workers, quick
+        spawn = get_context("spawn")
+        several = workers > 1
+        self.pool = ProcessPoolExecutor(workers, spawn, _single_threaded) if several else None
         self.known: dict[str, dict[str, float]] = {}
         if keep is not None and keep.exists():
             self.known = json.loads(keep.read_text())
@@ -140,9 +144,13 @@ class Runs:
         new.sort(key=lambda job: (job.task, job.seed, str(job.batch)))
         if not new:
             return
-        with ProcessPoolExecutor(self.workers, initializer=_single_threaded) as pool:
-            found = pool.map(train, new, chunksize=max(1, len(new) // (16 * self.workers)))
-            self.known.update((str(job), result) for job, result in zip(new, found, strict=True))
+        if self.pool is None:
+            with _single_threaded():
+                found = list(map(train, new))
+        else:
+            each = max(1, len(new) // (16 * self.workers))
+            found = list(self.pool.map(train, new, chunksize=each))
+        self.known.update((str(job), result) for job, result in zip(new, found, strict=True))
         if self.keep is not None:
             self.keep.write_text(json.dumps(self.known))
 
@@ -211,8 +219,11 @@ def contestants(quick: bool) -> dict[str, Job]:
     names = [rule_kinds()[rule].__name__ for rule in RULES]
     found = {}
     for name in names[:3] if quick else names:
-        two_points = getattr(optimizers, name).two_points
-        found[name] = Job(name, schedule="constant" if two_points else "cosine")
+        cls = getattr(optimizers, name)
+        sides = (
+            (("max_precond_dim", 256),) if "max_precond_dim" in describe_rule(cls).arguments else ()
+        )
+        found[name] = Job(name, schedule="constant" if cls.two_points else "cosine", options=sides)
         if name == "SGD":
             found["SGD, momentum 0.9"] = Job(name, options=MOMENTUM)
     return found
@@ -429,7 +440,6 @@ def draw(path: Path, epochs: int = 4) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    _single_threaded()
     fig, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     looks = {
         0.003: ("too low", "#777777", "--"),
@@ -439,7 +449,8 @@ def draw(path: Path, epochs: int = 4) -> None:
     for rate, (words, colour, line) in looks.items():
         task = task_of("digits", 0, None)
         params = task.init()
-        run = fit(task, params, lrcore.SGD(params, lr=rate), epochs)
+        with _single_threaded():
+            run = fit(task, params, lrcore.SGD(params, lr=rate), epochs)
         smooth = np.convolve(run.losses, np.ones(15) / 15, "valid")
         axes.semilogy(smooth, color=colour, linestyle=line, linewidth=2.2)
         axes.annotate(
@@ -470,9 +481,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=DOCS / "choosing.md")
     args = parser.parse_args(arguments)
     runs = Runs(args.keep, args.jobs, args.quick)
-    text = args.page.read_text()
-    asked = {match[2] for match in MARKED.finditer(text)}
+    asked = {match[2] for match in MARKED.finditer(args.page.read_text())}
     written = {name: make(runs) for name, make in TABLES.items() if name in asked}
+    text = args.page.read_text()  # which a person may have changed in the meantime
     args.page.write_text(MARKED.sub(lambda m: f"{m[1]}{written[m[2]]}{m[3]}", text))
     draw(args.page.with_name("rates.png"), 1 if args.quick else 4)
 

@@ -1,14 +1,18 @@
 """The pages of the docs say what the library does today."""
 
+import doctest
+import importlib
 import importlib.util
 import inspect
+import json
 import re
+import shlex
 
 import pytest
 from support import ROOT
 
 import lrcore
-from lrcore import _describe, schedules
+from lrcore import _describe, cli, schedules
 from lrcore._hyper import RULES, STATES
 from lrcore._schedule import Schedule
 from lrcore.schedules import compat
@@ -163,3 +167,77 @@ def test_the_gallery_shows_every_schedule_and_is_small():
         assert kind in ("plateau", made.kind)
         assert made(range(_gallery.STEPS + 1)).ptp() > 0 if hasattr(made, "ptp") else True
     assert (ROOT / "docs" / "schedules.png").stat().st_size < 150_000
+
+
+CHOOSING = (ROOT / "docs" / "choosing.md").read_text()
+COMMANDS = re.findall(r"^(lrcore .+)$", CHOOSING, re.MULTILINE)
+
+
+def test_the_examples_on_choosing_print_what_they_say():
+    result = doctest.testfile(str(ROOT / "docs" / "choosing.md"), module_relative=False)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_on_choosing_run(command, tmp_path, monkeypatch, capsys):
+    for module in ("rich", "sklearn", "matplotlib"):
+        pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    assert cli.main(words[1:]) == 0
+    assert capsys.readouterr().out or "-o" in words
+    assert "-o" not in words or (tmp_path / words[-1]).stat().st_size > 10_000
+
+
+def test_there_are_commands_on_choosing():
+    assert len(COMMANDS) > 5
+    assert CHOOSING.count("```") % 2 == 0
+
+
+@pytest.fixture
+def choosing(monkeypatch):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    return importlib.import_module("choosing")
+
+
+def test_the_runs_of_choosing_write_its_tables(choosing, tmp_path):
+    page, kept = tmp_path / "choosing.md", tmp_path / "runs.json"
+    names = ["rates", "rules", "made_with"]
+    marks = "".join(f"<!-- runs: {name} -->\nold\n<!-- end of runs -->\n" for name in names)
+    page.write_text(f"before\n{marks}after\n")
+    choosing.main(["--quick", "--page", str(page), "--keep", str(kept), "--jobs", "1"])
+    text = page.read_text()
+    assert text.startswith("before\n<!-- runs: rates -->\n| rate |")
+    assert text.endswith("<!-- end of runs -->\nafter\n")
+    assert "old" not in text
+    assert "| `SGD, momentum 0.9` | " in text
+    assert (tmp_path / "rates.png").stat().st_size > 10_000
+    known = len(json.loads(kept.read_text()))
+    assert f"{known} runs, 1 seed, 3 rates" in text
+    assert text.count("\n| `") == 4  # three rules, and one of them with momentum
+
+
+def test_every_table_of_choosing_is_on_the_page_and_written(choosing):
+    found = [match[2] for match in choosing.MARKED.finditer(CHOOSING)]
+    assert sorted(found) == sorted(choosing.TABLES)
+    assert not re.search(r"-->\n<!-- end of runs", CHOOSING)
+    assert (ROOT / "docs" / "rates.png").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "good"),
+    [
+        ([10, 90, 91, 89.5, 10], [2, 3, 4]),
+        ([90, 10, 90, 90, 92], [3, 4, 5]),  # the first is luck
+        ([90, 91, 90, 10, 91], [1, 2, 3]),
+        ([10, 10, 10, 10, 10], [1, 2, 3, 4, 5]),
+        ([10, 92, 10, 10, 10], [2]),
+    ],
+)
+def test_good_rates_stand_next_to_each_other(choosing, accuracies, good):
+    found = dict(zip([1, 2, 3, 4, 5], accuracies, strict=True))
+    assert choosing.good_rates(found) == good
+    assert choosing.decades(found) == len(good) / 2
