@@ -25,6 +25,7 @@ for module in ("rich", "sklearn", "pandas", "matplotlib"):
     pytest.importorskip(module)
 
 RULES = list(_choices.optimizer_classes())
+SLOW = {"Shampoo": pytest.mark.slow}  # two eigendecompositions an update
 #: Those with rates of their own; the others, which differ in nothing but their rule, when all is run.
 FEW = [
     pytest.param(rule, marks=() if rule in _choices.RATES else pytest.mark.slow) for rule in RULES
@@ -116,7 +117,7 @@ def test_lr_is_the_rate_of_every_rule(rule):
     assert _choices.default_lr(cls, "digits") >= 1e-4
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [pytest.param(r, marks=SLOW.get(r, ())) for r in RULES])
 def test_every_rule_reads_digits_at_its_default_rate(train, rule):
     whole = ("--batch-size", "1437", "--epochs", "200")  # the signs of Rprop are for the whole data
     result = train("digits", "--optimizer", rule.upper(), *(whole if rule == "Rprop" else ()))

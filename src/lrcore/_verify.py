@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._cases import SIZES, Case, Results, cases, has_bfloat16, main_cases, numbers, rules
+from ._cases import SIZES, Case, Results, cases, has_bfloat16, main_cases, numbers, rules, variants
 from ._combinations import Combination, Run, drawn, drawn_rows, formats
 
 __all__ = [
@@ -94,7 +94,7 @@ def run(
     progress : callable, optional
         Called with the number of cases done and of all cases.
     quick : bool, default False
-        Only the plain option and the one with everything on, and a few drawn cases, on one thread
+        Every rule with all its switches and everything on, and a drawn case of each, on one thread
         and two.
 
     Returns
@@ -105,7 +105,8 @@ def run(
         "mixed" for combinations of formats and stages.
     """
     if quick:
-        fixed: Any = (c for c in cases() if c.wild and c.option in ("plain", "everything"))
+        wild = (c for c in cases() if c.wild and c.option == "everything")
+        fixed: Any = (c for c in wild if c.switches == max(variants(c.rule), key=len))
     else:
         fixed = chain(main_cases(), formats())
     todo = [
