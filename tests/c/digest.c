@@ -453,6 +453,13 @@ static uint64_t digest_scalars(uint64_t digest, const lrc_plan *plan)
     return digest;
 }
 
+/* Every second tensor is a matrix to a rule that knows matrices, whose products are left out. */
+static void *work_of(int rule, int i, int64_t n)
+{
+    int is_matrix = lrc_rules[rule].scope == LRC_MATRIX && i % 2;
+    return is_matrix ? allocate((size_t)n * sizeof(double)) : NULL;
+}
+
 static uint64_t run_rule(const job *run)
 {
     const surroundings *s = run->around;
@@ -485,6 +492,7 @@ static uint64_t run_rule(const job *run)
                 memcpy(x[i].state[j], x[i].p, (size_t)n * size_of(dtype));
         }
         memcpy(x[i].scalar, b.scalar, sizeof b.scalar);
+        x[i].work = work_of(rule, i, n);
         memory[i] = allocate((size_t)n * 3 * sizeof(double));
         numbers[i] = allocate((size_t)n * 5 * sizeof(int64_t));
     }
@@ -529,6 +537,7 @@ static uint64_t run_rule(const job *run)
                 digest = digest_array(digest, dtype, x[i].n, x[i].state[j]);
                 free(x[i].state[j]);
             }
+        free(x[i].work);
         free(memory[i]);
         free(numbers[i]);
     }
@@ -722,6 +731,7 @@ static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t 
         x.average[k] = filled(real, n, seed);
     x.sum = allocate((size_t)n * size_of(real));
     x.trace = allocate((size_t)n * size_of(real));
+    x.work = work_of(j->rule, i, n);
     return x;
 }
 
@@ -752,6 +762,7 @@ static uint64_t finish_tensor(uint64_t digest, lrc_tensor *x, const beginnings *
     free(x->master);
     free(x->sum);
     free(x->trace);
+    free(x->work);
     return digest;
 }
 
