@@ -368,9 +368,7 @@ static void read_note(const lrc_rule_info *row, const double *h, const char *not
     const char *hyper = note + left + 1;
     if (state < 0 && scalar < 0)
         fail("a note of the table names what is not there", note);
-    if (note[left] == '#') { /* no tensor here is a matrix */
-        b->there[state] = 0;
-    } else if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
+    if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
         b->follows[state] = 1;
     } else if (note[left] == '/') {
         b->of_rows[state] = 1;
