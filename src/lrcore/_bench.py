@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _core, optimizers, schedules
+from ._hyper import RULES
 from ._optimizer import Optimizer
 
 __all__ = ["run"]
@@ -233,10 +235,44 @@ def _against_bitsandbytes(n: int) -> Case:
 
 def _limit(rule: str, n: int, **options: Any) -> Case:
     p, g = _random(n)
-    opt: Optimizer = getattr(optimizers, rule)(p, lr=1e-3, nonfinite="ignore", **options)
+    if RULES[rule.lower()].scope == "factored":  # by the square: a vector has no factors
+        p, g = p.reshape(1000, -1), g.reshape(1000, -1)
+    opt = _made(rule, p, nonfinite="ignore", **options)
     extra = ", ".join(f"{k}={v}" for k, v in options.items())
-    return Case(f"{rule}({extra})" if extra else rule, n, lambda: opt.step(g),
-                {LIMIT: lambda: opt._plan.roofline(g)}, {LIMIT: 0.90})  # fmt: skip
+    return Case(f"{rule}({extra})" if extra else rule, n, lambda: opt.step(g, loss=1.0),
+                {LIMIT: lambda: opt._plan.roofline(g)}, {LIMIT: 0.88})  # fmt: skip
+
+
+def _made(rule: str, params: Any, **options: Any) -> Optimizer:
+    """An optimizer by name, at a rate that moves little."""
+    kind = getattr(optimizers, rule)
+    made: Optimizer = kind(params, **{kind.rate_name: 1e-3}, **options)
+    return made
+
+
+def _unfused(torch: Any) -> list[str]:
+    """The rules that torch has without a fused kernel for CPUs, element by element."""
+    fused = {"SGD", "Adam", "AdamW", "Adagrad"}
+    named = [name for name in optimizers.__all__ if hasattr(torch.optim, name)]
+    return [x for x in named if x not in fused and RULES[x.lower()].scope != "matrix"]
+
+
+def _against_torch(torch: Any, rule: str, shape: tuple[int, ...], count: int, least: float) -> Case:
+    """A rule against torch's, both ways in which it can do without a fused kernel."""
+    pairs = [_random(math.prod(shape)) for _ in range(count)]
+    grads = [g.reshape(shape) for _, g in pairs]
+    opt = _made(rule, [p.reshape(shape) for p, _ in pairs])
+    rivals: dict[str, Call | float] = {}
+    for name in ("foreach",) if rule == "Muon" else ("foreach", "for-loop"):
+        tensors = [torch.from_numpy(p.reshape(shape).copy()).requires_grad_() for p, _ in pairs]
+        for x, g in zip(tensors, grads, strict=True):
+            x.grad = torch.from_numpy(g)
+        how = {} if rule == "Muon" else {"foreach": name == "foreach"}
+        rivals[f"torch {name}"] = getattr(torch.optim, rule)(tensors, lr=1e-3, **how).step
+    text = " x ".join(map(str, shape))
+    return Case(f"{rule}, {count} of {text}" if count > 1 else f"{rule}, {text}",
+                count * math.prod(shape), lambda: opt.step(grads), rivals,
+                dict.fromkeys(rivals, least))  # fmt: skip
 
 
 def _numpy_backend(n: int) -> Case:
@@ -295,8 +331,15 @@ def _cases(torch: Any, quick: bool) -> list[Callable[[], Case]]:
     ]  # fmt: skip
     options: dict[str, list[dict[str, Any]]] = {"SGD": [{}, {"momentum": 0.9}]}
     for name in optimizers.__all__:
+        if RULES[name.lower()].scope == "matrix":  # its products have no memory limit
+            continue
         for extra in options.get(name, [{}]):
             made.append(partial(_limit, name, rule, **extra))
+    for name in _unfused(torch) if torch else []:
+        made.append(partial(_against_torch, torch, name, (1000, rule // 1000), 1, 4.0))
+        made.append(partial(_against_torch, torch, name, (256,), 1000, 30.0))
+    if hasattr(torch and torch.optim, "Muon"):
+        made.append(partial(_against_torch, torch, "Muon", (1024, 4096), 1, 1.0))
     curves = {
         "Step": schedules.Step(0.1, step_size=1000),
         "Exponential": schedules.Exponential(0.1, gamma=0.999999),
