@@ -60,6 +60,7 @@ OPTIONS = [
     (lrcore.AdamW, {"backend": np.ones(2)}, ValueError, 'AdamW: backend must be "c" or "numpy"'),
     (lrcore.AdamW, {"nonfinite": np.ones(2)}, ValueError, "AdamW: nonfinite must be one of"),
     (lrcore.SGD, {"nesterov": True}, ValueError, "SGD: nesterov must go with momentum > 0 and dampening 0"),
+    (lrcore.HypergradientSGD, {"nesterov": True}, ValueError, "HypergradientSGD: nesterov must go with momentum > 0, got momentum 0.0"),
     (lrcore.RMSprop, {"alpha": 1.5}, ValueError, "RMSprop: alpha must be in [0, 1), got 1.5"),
     (lrcore.Rprop, {"etas": (1.0, 1.2)}, ValueError, "Rprop: etas[0] must be in (0, 1), got 1.0"),
     (lrcore.Rprop, {"etas": (0.5, 1.0)}, ValueError, "Rprop: etas[1] must be in (1, inf), got 1.0"),

@@ -49,6 +49,16 @@ def test_the_function_wants_a_loss_too():
     assert_allclose(p, draw(0) - 2 / (0.5 * (draw(1) ** 2).sum()) * draw(1))
 
 
+def test_the_function_refuses_scalars_it_cannot_write_before_anything_has_changed():
+    p = draw(0)
+    state = functional.init("lamb", p)
+    state[-1].setflags(write=False)
+    with pytest.raises(ValueError, match=r"^lamb: the scalars of state must be writeable"):
+        functional.lamb(p, draw(1), state, t=1)
+    assert_array_equal(p, draw(0))
+    assert not state[0].any()
+
+
 @BACKENDS
 def test_polyak_looks_at_all_groups_and_each_has_its_largest_rate(backend):
     p, q = draw(0), draw(1, 5)

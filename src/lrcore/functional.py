@@ -166,6 +166,8 @@ def _scalars(rule: str, names: tuple[str, ...], state: Sequence[Array]) -> Array
             f"{rule}: state must end with a float64 array of the {len(names)} scalars {names}, "
             f"got {last!r:.60}"
         )
+    if not last.flags.writeable:
+        raise ValueError(f"{rule}: the scalars of state must be writeable, got a read-only array")
     return last
 
 

@@ -93,4 +93,4 @@ class HypergradientSGD(Optimizer):
 
     @classmethod
     def _check_together(cls, who: str, values: Mapping[str, Any]) -> None:
-        check_nesterov(who, {"dampening": 0, **values})
+        check_nesterov(who, values)

@@ -82,9 +82,9 @@ class SGD(Optimizer):
 
 def check_nesterov(who: str, values: Mapping[str, Any]) -> None:
     """Refuse Nesterov's form where there is nothing to look ahead by."""
-    momentum, dampening = values["momentum"], values["dampening"]
-    if values["nesterov"] and (momentum == 0 or dampening != 0):
-        raise ValueError(
-            f"{who}: nesterov must go with momentum > 0 and dampening 0, "
-            f"got momentum {momentum!r} and dampening {dampening!r}"
-        )
+    momentum, dampening = values["momentum"], values.get("dampening")
+    if values["nesterov"] and (momentum == 0 or dampening):
+        must, got = "momentum > 0", f"momentum {momentum!r}"
+        if dampening is not None:
+            must, got = f"{must} and dampening 0", f"{got} and dampening {dampening!r}"
+        raise ValueError(f"{who}: nesterov must go with {must}, got {got}")

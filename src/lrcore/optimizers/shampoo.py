@@ -58,10 +58,11 @@ class Shampoo(Optimizer):
     another, and three sweeps; other parameters have two state arrays. Gupta, Koren & Singer 2018,
     "Shampoo: Preconditioned Stochastic Tensor Optimization", algorithm 1. The roots are found by
     eigenvalues in float64. Deviation: a tensor of three or more dimensions is one matrix, in the
-    paper it has a sum for each; vectors are AdamW's. Deviation from the packages torch_optimizer
-    and pytorch_optimizer, whose names and defaults these are: there exponents are -1/2, and the
-    second sum is of what the first one made of the gradient. The products are NumPy's: their bits
-    differ between machines.
+    paper it has a sum for each; vectors are AdamW's. Deviation from the package torch_optimizer,
+    whose defaults these are: there exponents are -1/2, the second sum is of what the first one made
+    of the gradient, decay is coupled, and momentum averages what has been between the roots.
+    pytorch_optimizer 4.1 agrees but for these last two and for its defaults. The products
+    are NumPy's: their bits differ between machines.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """Rules with matrices: torch's Muon, and papers transcribed where packages are no oracle.
 
 Muon of torch rounds to bfloat16 first; here that is left out, so that it works in the precision it
-is given. No package has Shampoo as the paper does (torch_optimizer and pytorch_optimizer have other
-exponents and other sums), and SOAP is no package: both are written here from the papers' algorithms,
-in torch, and share nothing with lrcore. What is no matrix is compared with torch's AdamW.
+is given. No package has Shampoo with an average of the gradients themselves (torch_optimizer has other
+exponents and other sums, too), and SOAP's authors have no package: both are written here from the
+papers' algorithms, in torch, and share nothing with lrcore. What is no matrix is compared with torch's AdamW.
 """
 
 from contextlib import contextmanager
