@@ -85,6 +85,13 @@ def test_the_table_goes_past_the_last_position(table):
     assert {len(values) for values in joined["values"].values()} == {43}
 
 
+def test_restarts_as_they_come_are_torchs_too(table):
+    values = table("cosine-restarts", "lr=1", "period=2", "--like", "torch")["values"]
+    assert values["lrcore"] == values["torch"]
+    made = table("cosine-restarts", "lr=1", "period=2", "mult=2.0", "--like", "torch")["calls"]
+    assert "T_mult=2)" in made["torch"]
+
+
 def test_table_beside_the_peers(table, call):
     argv = ["cosine", "lr=1", "steps=10", "warmup=2", "--like", "keras", "--like", "timm"]
     result = table(*argv)
@@ -163,6 +170,7 @@ def test_a_warm_up_is_the_peers_or_is_refused(kind, peer):
     ("argv", "sentence"),
     [
         (["table", "cosinne", "lr=1"], "there is no schedule 'cosinne' (did you mean cosine?); choose one of"),
+        (["table", "one_cycel", "lr=1"], "there is no schedule 'one_cycel' (did you mean one-cycle?); choose one of"),
         (["table", "cosine", "lr=1"], "Cosine: argument 'steps' is missing"),
         (["table", "cosine", "lr=1", "--like", "keras"], "Cosine: argument 'steps' is missing"),
         (["table", "cosine", "lr=-1", "steps=9"], "Cosine: lr must be in [0, inf), got -1"),
@@ -170,7 +178,8 @@ def test_a_warm_up_is_the_peers_or_is_refused(kind, peer):
         (["table", "step", "lr=1", "step_size=9", "size=2", "--like", "timm"], "Step: there is no argument 'size'"),
         (["table", "cosine", "0.1"], "an argument must be KEY=VALUE, such as lr=0.1, got '0.1'"),
         (["table", "noam", "d_model=8", "--like", "torch"], "torch has no noam schedule"),
-        (["table", "step", "lr=1", "step_size=9", "--like", "keras"], "keras has no step schedule; timm, torch has one"),
+        (["table", "step", "lr=1", "step_size=9", "--like", "keras"], "keras has no step schedule; timm, torch have one"),
+        (["table", "knee", "lr=1", "steps=9", "lr=2"], "lr is given twice"),
         (["table", "StepLR", "lr=1", "step_size=9", "--like", "torch", "--like", "keras"], "keras has no StepLR"),
         (["table", "StepLR", "lr=1", "step_size=0", "--like", "torch"], "torch: StepLR: step_size must be an integer"),
         (["table", "StepLR", "lr=1", "size=9", "--like", "torch"], "torch: StepLR() got an unexpected keyword"),

@@ -181,6 +181,12 @@ def test_arrays_of_any_integer_dtype_and_shape(dtype, shape):
     assert values.ravel().tolist() == [s(i) for i in range(t.size)]
 
 
+@pytest.mark.parametrize("nothing", [[], (), range(0)])
+def test_no_updates_have_no_values(nothing):
+    values = Cosine(1.0, steps=10)(nothing)
+    assert (values.shape, values.dtype) == ((0,), np.float64)
+
+
 def test_strided_arrays_lists_and_ranges():
     s = Exponential(1.0, 0.9)
     t = np.arange(24).reshape(4, 6)

@@ -134,7 +134,7 @@ class Schedule:
             return self._curve.at(t)
         if not isinstance(t, (np.ndarray, Sequence)) or isinstance(t, str):
             return self._curve.at(self._index(t))
-        array = np.asarray(t)
+        array = t if isinstance(t, np.ndarray) else np.asarray(t, None if len(t) else np.int64)
         if array.dtype.kind not in "iu":
             who = type(self).__name__
             raise TypeError(f"{who}: t must be an array of integers, got one of {array.dtype}")

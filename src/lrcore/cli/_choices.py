@@ -137,8 +137,9 @@ def find(known: dict[str, Chosen], name: str, what: str) -> Chosen:
     if _plain(name) in plain:
         return plain[_plain(name)]
     close = difflib.get_close_matches(_plain(name), plain, n=1)
-    hint = next((f" (did you mean {key}?)" for key in known if _plain(key) in close), "")
-    raise Refusal(f"there is no {what} {name!r}{hint}; choose one of {', '.join(known)}")
+    names = [key.replace("_", "-") for key in known]  # as lists of them show them
+    hint = next((f" (did you mean {key}?)" for key in names if _plain(key) in close), "")
+    raise Refusal(f"there is no {what} {name!r}{hint}; choose one of {', '.join(names)}")
 
 
 def _plain(name: str) -> str:

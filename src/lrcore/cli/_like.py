@@ -114,6 +114,13 @@ def _torch_one_cycle(a: Arguments) -> Call:
     return "OneCycleLR", {**names, **factors, "anneal_strategy": shape, "three_phase": three}
 
 
+def _torch_restarts(a: Arguments) -> Call:
+    mult = a.pop("mult")
+    whole = int(mult) if isinstance(mult, float) and mult.is_integer() else mult
+    names = taken(a, lr="lr", period="T_0", end="eta_min")
+    return "CosineAnnealingWarmRestarts", {**names, "T_mult": whole}
+
+
 def _optax_one_cycle(a: Arguments) -> Call:
     names = taken(a, lr="peak_value", steps="transition_steps", pct_start="pct_start")
     return "cosine_onecycle_schedule", {
@@ -163,9 +170,7 @@ CALLS: dict[str, dict[str, Callable[[Arguments], Call]]] = {
     },
     "cosine_restarts": {
         "keras": _keras_restarts,
-        "torch": _renamed(
-            "CosineAnnealingWarmRestarts", lr="lr", period="T_0", mult="T_mult", end="eta_min"
-        ),
+        "torch": _torch_restarts,
     },
     "cyclic": {
         "torch": _renamed(
@@ -291,8 +296,8 @@ def like(peer: str, name: str, arguments: Arguments) -> tuple[str, Schedule]:
     cls = find(schedule_kinds(), name, "schedule")
     known = CALLS.get(cls.kind, {})
     if peer not in known:
-        others = f"; {', '.join(known)} has one" if known else ""
-        raise Refusal(f"{peer} has no {cls.kind} schedule{others}")
+        others = f"; {', '.join(known)} {'has' if len(known) == 1 else 'have'} one" if known else ""
+        raise Refusal(f"{peer} has no {cls.kind.replace('_', '-')} schedule{others}")
     defaults = {n: p.default for n, p in inspect.signature(cls).parameters.items()}
     full = defaults | arguments
     if missing := [n for n, value in full.items() if value is inspect.Parameter.empty]:

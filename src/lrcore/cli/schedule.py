@@ -150,7 +150,11 @@ def _table(args: argparse.Namespace) -> int:
 
 def _schedules(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, lrcore.Schedule]]:
     """Return calls and schedules by who has them: lrcore and peers, or peers by their own name."""
-    arguments = dict(map(_argument, args.arguments))
+    arguments: dict[str, Any] = {}
+    for key, value in map(_argument, args.arguments):
+        if key in arguments:
+            raise Refusal(f"{key} is given twice")
+        arguments[key] = value
     given = f"{args.name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
     own = {peer: peers_own(peer, args.name, arguments) for peer in args.like}
     if any(own.values()):
