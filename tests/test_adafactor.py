@@ -87,6 +87,14 @@ def test_rows_and_columns_without_a_gradient_stay_where_eps_is_zero():
     assert (p[[0, 0, 2], [0, 1, 3]] != 1).all()
 
 
+def test_squares_that_underflow_count_as_the_least_there_are():
+    p, g = np.zeros((2, 3), np.float32), np.full((2, 3), 1e-25, np.float32)
+    g[1] = 1
+    (a, _), (b, _) = both([p], lambda opt: opt.step([g]), eps=(1e-6, 0.1))
+    np.testing.assert_allclose(a[0][0], -0.01 * 0.1 * 1e-25 * 1e6, rtol=1e-5)
+    np.testing.assert_array_equal(a[0], b[0])
+
+
 def test_a_run_that_is_saved_goes_on_as_if_it_were_not():
     start, grads = drawn(), [drawn() for _ in range(4)]
     a, b = ([p.copy() for p in start] for _ in range(2))
