@@ -11,6 +11,7 @@ enum {
     LRC_LANES = 32,
     LRC_STRIP = 1024,
     LRC_BLOCK = LRC_STRIP, /* a multiple of LANES whose arrays fit the first cache */
+    LRC_BAND = 32,         /* a matrix is cut into tiles of so many rows, a block wide */
     LRC_MAX_SUMS = 4,
     LRC_MAX_CONSTANTS = 16
 };
@@ -19,6 +20,13 @@ enum {
 typedef struct {
     int64_t tensor, start, n;
 } lrc_chunk;
+
+/* Of a tensor that is matrices: the sums of the squares of each row of each panel of tiles, those of
+ * each column of each band of tiles; and the reals that a state is the product of. */
+typedef struct {
+    double *rows;
+    void *columns, *row_shares, *column_shares;
+} lrc_squares;
 
 /* What a chunk needs to know of its group and step: values of the stages, then the rule's. The
  * reals are float or double, as the tensor's dtype says. */
@@ -32,13 +40,16 @@ typedef struct {
     double average[LRC_AVERAGES]; /* weight of p; 0: off */
     const void *unit_factors;     /* agc: a real for each unit of the tensor; NULL: off */
     const void *row_factors; /* LRC_ROW: a real for each row of the step; NULL: not known yet */
+    const void *row_shares, *column_shares; /* LRC_FACTORED: of matrices; NULL: it is none */
     uint64_t seed;
     int64_t trace_every;
     int select, rounding, zero_grads;
-    int finite;        /* every gradient is known to be */
-    int states;        /* of the rule's row */
-    unsigned positive; /* bit j: state j is never negative */
-    unsigned of_rows;  /* bit j: state j is one real a row */
+    int finite;              /* every gradient is known to be */
+    int states;              /* of the rule's row */
+    unsigned positive;       /* bit j: state j is never negative */
+    unsigned of_rows;        /* bit j: state j is one real a row */
+    int per_row, per_column; /* LRC_FACTORED: states that are factors, */
+    int product;             /* and the state of tensors that have none */
     double rule[LRC_MAX_CONSTANTS];
 } lrc_constants;
 
@@ -80,6 +91,11 @@ typedef struct lrc_engine {
      * factors, which update reads. Where rows fill blocks, update does that itself. */
     void (*rows)(int rule, const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
                  void *factors);
+    /* LRC_FACTORED: the sums of the squares of `n` parts of bands from the first on; and, once all are there, the
+     * factors that are states and their product's shares. */
+    void (*squares)(const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                    const lrc_squares *s);
+    void (*factor)(int rule, const lrc_tensor *x, const lrc_constants *c, const lrc_squares *s);
     /* Of a matrix: its gradient into work; and what the rule makes of that. */
     void (*gather)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
     void (*prepare)(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);
@@ -93,9 +109,25 @@ typedef struct lrc_engine {
     /* agc's factors for `n` units from the first on. */
     void (*units)(const lrc_tensor *x, int64_t first, int64_t n, double scale, double clip,
                   double least_norm, void *factors);
-    /* The memory traffic of update, or of measure, with additions only. */
-    void (*roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write);
+    /* The memory traffic of a sweep, with additions only. */
+    void (*roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int kind);
 } lrc_engine;
+
+/* The sweeps of a step: over the gradients alone, over all that is read, and over all. */
+enum { LRC_LOOK, LRC_MEASURE, LRC_WRITE };
+
+/* How many tiles there are side by side in a matrix and one below the other, how many parts of a band
+ * are looked at as one, and how many matrices there are in a tensor. */
+static inline int64_t lrc_panels(const lrc_tensor *x) { return (x->width - 1) / LRC_BLOCK + 1; }
+
+static inline int64_t lrc_parts(const lrc_tensor *x) { return (x->width - 1) / LRC_CHUNK + 1; }
+
+static inline int64_t lrc_bands(const lrc_tensor *x) { return (x->height - 1) / LRC_BAND + 1; }
+
+static inline int64_t lrc_matrices(const lrc_tensor *x)
+{
+    return x->height && x->width ? x->n / (x->height * x->width) : 0;
+}
 
 /* Elements of a row; and of all that a step's gradient is of. */
 static inline int64_t lrc_row(const lrc_tensor *x) { return x->row > 1 ? x->row : 1; }

@@ -93,6 +93,7 @@ typedef real *array;
 #define ELEMENT NUMBERS(none)
 #define TENSOR(sums, ...) NUMBERS(__VA_ARGS__)
 #define GROUP(sums, ...) NUMBERS(__VA_ARGS__)
+#define FACTORED(sums, ...) NUMBERS(__VA_ARGS__)
 #define ROW NUMBERS(none)
 #define MATRIX(...) NUMBERS(none)
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCALARS)                           \
@@ -106,6 +107,7 @@ typedef real *array;
                    "the row of " #name " is longer than lrcore.h allows");
 #include "rules.def"
 #undef RULE
+#undef FACTORED
 #undef ROW
 #undef MATRIX
 #undef GROUP
@@ -116,6 +118,7 @@ typedef real *array;
 #define ELEMENT 0, LRC_ELEMENT
 #define TENSOR(sums, ...) sums, LRC_TENSOR
 #define GROUP(sums, ...) sums, LRC_GROUP
+#define FACTORED(sums, ...) sums, LRC_FACTORED
 #define ROW 0, LRC_ROW
 #define MATRIX(...) 0, LRC_MATRIX
 #define SUMS_OF(name, ...) SUMS_OF_(name, __VA_ARGS__)
@@ -125,6 +128,7 @@ typedef real *array;
 #define RULE(name, NAME, STATES, HYPERS, notes, decay, SCOPE) SUMS_OF(name, SCOPE)
 #include "rules.def"
 #undef RULE
+#undef FACTORED
 #undef ROW
 #undef MATRIX
 #undef GROUP
@@ -143,6 +147,9 @@ typedef real *array;
 
 /* What a rule whose scope is ROW has left for each row, spread over the elements of an update. */
 #define OF_ROW(state) (((const array *)(state))[LRC_MAX_STATES])
+/* Whether a state that a rule of scope FACTORED keeps as two factors is replaced by the product of what
+ * share() made of them. Then it has moved already, and is not update's to write. */
+#define IS_PRODUCT(state) (OF_ROW(state) != NULL)
 
 /* A rule is two functions, and up to two more where its row has a scope.
  *
@@ -157,6 +164,11 @@ typedef real *array;
  * rows       where the scope is ROW, before update: a loop over n rows that sets the states of one
  *            number a row ("s/") from `mean`, that of the squares of each row's gradient. What it
  *            leaves there is what update() finds at OF_ROW(state).
+ * follow     where the scope is FACTORED, before measure: a loop over n numbers of a factor, which moves
+ *            them as update moves the state of an element, with `mean`, the mean of the squares of the
+ *            gradient's row or column, in the place of its square.
+ * share      then, of each matrix: a loop over n numbers of a factor, which leaves in `share` what it has
+ *            of the product. `mean` is that of the factor of rows; NULL: it is the one of columns.
  * prepare    of a rule with matrices, whose update is for what is none: makes of the n elements of a
  *            gradient in d a direction. The pipeline's step is lr times what the products leave of it.
  */
@@ -172,6 +184,10 @@ typedef struct {
     void (*measure)(size_t n, const real *restrict p, const real *restrict g, const void *state,
                     const void *constants, factors_t *factors, real (*room)[LRC_BLOCK]);
     void (*rows)(size_t n, real *restrict mean, const void *state, const void *constants);
+    void (*follow)(size_t n, real *restrict factor, const real *restrict mean,
+                   const void *constants);
+    void (*share)(size_t n, real *restrict share, const real *restrict factor, const real *mean,
+                  const void *constants);
     void (*prepare)(size_t n, real *restrict d, const void *state, const void *constants);
 } kernel;
 
@@ -182,34 +198,37 @@ typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
 /* A rule's file ends with one of these, as its row says: KERNEL(constants, update), with a scope
  * KERNEL_WITH_SCALARS(estimate, constants, update), with sums, too,
  * KERNEL_WITH_SUMS(estimate, constants, update, measure), with the scope ROW
- * KERNEL_WITH_ROWS(constants, update, rows), with matrices
+ * KERNEL_WITH_ROWS(constants, update, rows), with the scope FACTORED
+ * KERNEL_WITH_FACTORS(estimate, constants, update, measure, follow, share), with matrices
  * KERNEL_WITH_MATRICES(constants, update, prepare). */
 #define EXPORT(...)                                                              \
     _Static_assert(sizeof(struct constants) <= LRC_MAX_CONSTANTS * sizeof(real), \
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define SCOPE_IS(scope) ((int)CONCAT(THIS_RULE, _scope) == (int)(scope))
-#define MATCH(scalars, sums, rows, matrices)                                            \
-    _Static_assert((SCOPE_IS(LRC_TENSOR) || SCOPE_IS(LRC_GROUP)) == scalars &&          \
-                       SCOPE_IS(LRC_ROW) == rows && SCOPE_IS(LRC_MATRIX) == matrices && \
-                       (CONCAT(THIS_RULE, _sums) > 0) == sums,                          \
+#define MATCH(scopes, has_sums)                                                    \
+    _Static_assert((1u << CONCAT(THIS_RULE, _scope) & (scopes)) != 0 &&             \
+                       (CONCAT(THIS_RULE, _sums) > 0) == (has_sums),                \
                    "the row's scope and sums must match the macro that ends the file")
-#define KERNEL(constants, update) \
-    MATCH(0, 0, 0, 0);            \
-    EXPORT(NULL, constants, update, NULL, NULL, NULL)
-#define KERNEL_WITH_SCALARS(estimate, constants, update) \
-    MATCH(1, 0, 0, 0);                                   \
-    EXPORT(estimate, constants, update, NULL, NULL, NULL)
-#define KERNEL_WITH_SUMS(estimate, constants, update, measure) \
-    MATCH(1, 1, 0, 0);                                         \
-    EXPORT(estimate, constants, update, measure, NULL, NULL)
-#define KERNEL_WITH_ROWS(constants, update, rows) \
-    MATCH(0, 0, 1, 0);                            \
-    EXPORT(NULL, constants, update, NULL, rows, NULL)
-#define KERNEL_WITH_MATRICES(constants, update, prepare) \
-    MATCH(0, 0, 0, 1);                                   \
-    EXPORT(NULL, constants, update, NULL, NULL, prepare)
+#define IS(scope) (1u << LRC_##scope)
+#define KERNEL(k, u)        \
+    MATCH(IS(ELEMENT), 0);  \
+    EXPORT(.constants = k, .update = u)
+#define KERNEL_WITH_SCALARS(e, k, u)    \
+    MATCH(IS(TENSOR) | IS(GROUP), 0);   \
+    EXPORT(.estimate = e, .constants = k, .update = u)
+#define KERNEL_WITH_SUMS(e, k, u, m)    \
+    MATCH(IS(TENSOR) | IS(GROUP), 1);   \
+    EXPORT(.estimate = e, .constants = k, .update = u, .measure = m)
+#define KERNEL_WITH_ROWS(k, u, r) \
+    MATCH(IS(ROW), 0);            \
+    EXPORT(.constants = k, .update = u, .rows = r)
+#define KERNEL_WITH_FACTORS(e, k, u, m, f, s)   \
+    MATCH(IS(FACTORED), 1);                     \
+    EXPORT(.estimate = e, .constants = k, .update = u, .measure = m, .follow = f, .share = s)
+#define KERNEL_WITH_MATRICES(k, u, p) \
+    MATCH(IS(MATRIX), 0);             \
+    EXPORT(.constants = k, .update = u, .prepare = p)
 #endif
 
 #endif

@@ -84,14 +84,16 @@ enum {
 enum { LRC_MAX_STATES = 6, LRC_MAX_HYPERS = 16, LRC_MAX_SCALARS = 6, LRC_MAX_DIMS = 64 };
 
 typedef enum { LRC_COUPLED, LRC_DECOUPLED, LRC_EITHER, LRC_INSIDE } lrc_decay;
-typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW, LRC_MATRIX } lrc_scope;
+typedef enum { LRC_ELEMENT, LRC_TENSOR, LRC_GROUP, LRC_ROW, LRC_MATRIX, LRC_FACTORED } lrc_scope;
 
 /* A row of rules.def as text: names separated by ", ". `notes` says of a state that it
  * exists only where a hyper-parameter is not zero ("vmax:amsgrad"), what it or a scalar starts at
  * ("s=initial_accumulator_value", "x0=p" at the parameter; otherwise zero), that it is never negative
  * ("v+"), that it must not be kept in 8 bits ("vmax!"), that it is one real for each row of the
  * parameter ("s/"), or that only tensors that are matrices to a rule of scope LRC_MATRIX have it
- * ("buf#") or only the others ("v~"); and of the rule that a gradient may be of some rows alone
+ * ("buf#") or only the others ("v~"), or that tensors with a height have it, one real for each row of
+ * each matrix ("row_var-") or each column ("col_var|"), or that only the others do ("variance*"); and of the rule
+ * that a gradient may be of some rows alone
  * ("rows"). A hyper-parameter that may be left out is NaN where it is. */
 typedef struct {
     const char *name, *states, *hypers, *notes;
@@ -143,9 +145,11 @@ typedef struct {
     int64_t units;               /* agc: output units; 0: 1 */
     int unit_columns; /* agc: 1: element i belongs to unit i % units; 0: to i / (n / units) */
     int64_t row;      /* elements of a row: n over the length of the first axis; 0: 1 */
+    int64_t height;   /* with LRC_FACTORED: the lengths of the last two axes, */
+    int64_t width;    /* 0: there are no two */
     int64_t n_rows;   /* these three and rows: see lrc_name_rows() */
     const int64_t *rows, *first, *place;
-    double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_TENSOR */
+    double scalar[LRC_MAX_SCALARS]; /* of a rule whose scope is LRC_TENSOR or LRC_FACTORED */
     void *work; /* real: a matrix to a rule whose scope is LRC_MATRIX; NULL: it is none */
 } lrc_tensor;
 

@@ -47,6 +47,16 @@ static unsigned noted(const lrc_rule_info *rule, char sign)
     return found;
 }
 
+/* The one state whose note is "name" and this sign; -1: there is none. */
+static int noted_alone(const lrc_rule_info *rule, char sign)
+{
+    unsigned found = noted(rule, sign);
+    int j = -1;
+    for (; found; found >>= 1)
+        j++;
+    return j;
+}
+
 /* How many rows a task takes: those that make up a chunk. */
 static int64_t rows_at_once(const lrc_tensor *x)
 {
@@ -112,6 +122,48 @@ static int plan_rows(lrc_plan *plan)
     return 1;
 }
 
+/* Room for the sums of squares, and tasks of as many parts of bands as make up a chunk. */
+static int plan_squares(lrc_plan *plan)
+{
+    lrc_work *w = plan->work;
+    size_t room = 1, tasks = 1;
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        int64_t count = lrc_matrices(x);
+        if (count == 0)
+            continue;
+        room += (size_t)(count * (x->height * (lrc_panels(x) + 1) + x->width * (lrc_bands(x) + 1)));
+        tasks += (size_t)(count * lrc_parts(x) * lrc_bands(x));
+    }
+    w->square_tasks = malloc(tasks * sizeof *w->square_tasks);
+    w->squares = calloc((size_t)plan->n_tensors + 1, sizeof *w->squares);
+    w->all_squares = malloc(room * sizeof *w->all_squares);
+    if (!w->square_tasks || !w->squares || !w->all_squares)
+        return 0;
+    double *next = w->all_squares; /* room for doubles; floats use half of it */
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const lrc_tensor *x = &plan->tensors[i];
+        int64_t count = lrc_matrices(x), parts, size, step;
+        if (count == 0)
+            continue;
+        w->squares[i].rows = next;
+        next += count * x->height * lrc_panels(x);
+        w->squares[i].columns = next;
+        next += count * x->width * lrc_bands(x);
+        w->squares[i].row_shares = next;
+        next += count * x->height;
+        w->squares[i].column_shares = next;
+        next += count * x->width;
+        parts = count * lrc_parts(x) * lrc_bands(x);
+        size = x->n / parts;
+        step = size < LRC_CHUNK ? LRC_CHUNK / size : 1;
+        for (int64_t k = 0; k < parts; k += step)
+            w->square_tasks[w->n_square_tasks++] =
+                (lrc_units){i, k, parts - k < step ? parts - k : step};
+    }
+    return 1;
+}
+
 lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t n_groups,
                        lrc_group *groups)
 {
@@ -141,6 +193,9 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
     w->states = length(row->states);
     w->positive = noted(row, '+');
     w->of_rows = noted(row, '/');
+    w->per_row = noted_alone(row, '-');
+    w->per_column = noted_alone(row, '|');
+    w->product = noted_alone(row, '*');
     w->chunks = malloc(c * sizeof *w->chunks);
     w->first = malloc(n * sizeof *w->first);
     w->tasks = malloc(c * sizeof *w->tasks);
@@ -159,6 +214,8 @@ lrc_plan *lrc_plan_new(int rule, int64_t n_tensors, lrc_tensor *tensors, int64_t
             room = lrc_plan_agc(plan);
     if (room && row->scope == LRC_ROW)
         room = plan_rows(plan);
+    if (room && row->scope == LRC_FACTORED)
+        room = plan_squares(plan);
     if (!room) {
         lrc_plan_free(plan);
         return NULL;
@@ -196,6 +253,9 @@ void lrc_plan_free(lrc_plan *plan)
     free(w->row_tasks);
     free(w->row_factors);
     free(w->all_row_factors);
+    free(w->square_tasks);
+    free(w->squares);
+    free(w->all_squares);
     drop_units(w);
     free(w);
     free(plan);

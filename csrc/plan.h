@@ -31,13 +31,18 @@ struct lrc_work {
     lrc_units *row_tasks;
     void **row_factors;
     double *all_row_factors;
+    int64_t n_square_tasks; /* LRC_FACTORED: tasks of tiles, and the sums of every tensor */
+    lrc_units *square_tasks;
+    lrc_squares *squares;
+    double *all_squares;
     int decay, either;         /* places in h of weight_decay and what decides on it; -1: none */
     int adamw_lr, adamw_decay; /* places of what is for tensors that are no matrices; -1: none */
     int states;                /* of the rule's row */
     unsigned positive;         /* bit j: state j is never negative */
     unsigned of_rows;          /* bit j: state j is one number a row */
-    int named;                 /* the cut is for a step with gradients of named rows */
-    int square, write;         /* what the norm or roofline sweep is asked for */
+    int per_row, per_column, product; /* the factors, and the state of what has none; -1: none */
+    int named;                        /* the cut is for a step with gradients of named rows */
+    int square, kind;                 /* what the norm or roofline sweep is asked for */
 };
 
 /* 0: float32, 1: float64. */

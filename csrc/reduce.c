@@ -13,10 +13,24 @@ static inline void fold(size_t n, const real *a, const real *b, lrc_lanes *s)
     *s = t;
 }
 
-/* The terms a[i] b[i], in double. Squares are compiled apart: half the loads. */
+static inline void fold_one(size_t n, const real *a, lrc_lanes *s)
+{
+    lrc_lanes t = *s;
+    size_t i = 0, rest = n % LRC_LANES;
+    for (; i < n - rest; i += LRC_LANES)
+        for (size_t j = 0; j < LRC_LANES; j++)
+            t.lane[j] += (double)a[i + j];
+    for (size_t j = 0; j < rest; j++)
+        t.lane[j] += (double)a[i + j];
+    *s = t;
+}
+
+/* Squares are compiled apart: half the loads. */
 void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s)
 {
-    if (a == b)
+    if (!b)
+        fold_one(n, a, s);
+    else if (a == b)
         fold(n, a, a, s);
     else
         fold(n, a, b, s);

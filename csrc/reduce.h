@@ -10,6 +10,7 @@ typedef struct {
     double lane[LRC_LANES];
 } lrc_lanes;
 
+/* Adds the terms a[i] b[i], in double; b NULL: a[i]. */
 void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s);
 /* A cheaper sum, for statistics: over a strip of LRC_STRIP elements in real, over strips in double. */
 void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s);

@@ -72,20 +72,23 @@ static void pass(size_t size, char *bytes, int write)
     }
 }
 
-void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int write)
+void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int kind)
 {
+    int write = kind == LRC_WRITE;
     int g_dtype = x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         size_t n = end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
         touched t = {0}, given = {0};
-        add(&t, x->p, x->dtype, at, n);
-        for (int j = 0; j < LRC_MAX_STATES; j++)
-            if (!(c->of_rows >> j & 1) || lrc_row(x) == 1)
+        add(&t, kind == LRC_LOOK ? NULL : x->p, x->dtype, at, n);
+        for (int j = 0; kind != LRC_LOOK && j < LRC_MAX_STATES; j++)
+            if ((!(c->of_rows >> j & 1) || lrc_row(x) == 1) &&
+                !(c->row_shares && (j == c->per_row || j == c->per_column)))
                 add(&t, x->state[j], x->state_dtype, at, n);
         for (int j = 0; write && j < LRC_AVERAGES; j++)
             if (c->average[j] != 0)
                 add(&t, x->average[j], LRC_REAL, at, n);
-        add(&t, x->master, x->master_kind == LRC_SPLIT ? LRC_BF16 : LRC_F32, at, n);
+        if (kind != LRC_LOOK)
+            add(&t, x->master, x->master_kind == LRC_SPLIT ? LRC_BF16 : LRC_F32, at, n);
         if (x->g_ndim == 0)
             add(&given, (void *)(uintptr_t)x->g, g_dtype, at, n);
         const real *g = given.reals ? given.real_array[0] : t.real_array[0];
@@ -94,6 +97,8 @@ void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, in
                 roof(n, t.reals - j, g, t.real_array + j);
         for (int j = 0; !write && j < t.reals; j++)
             (void)NAME(finite)(n, t.real_array[j]);
+        if (!write && given.reals)
+            (void)NAME(finite)(n, g);
         for (int j = 0; j < t.others; j++)
             pass(t.size[j], t.other[j], write);
         if (given.others)

@@ -2,6 +2,7 @@
  * loop over the block, and one that is off costs nothing. The order of the stages is part of the
  * promise of bits. Knows no rule. */
 #include "access.h"
+#include "factors.h"
 #include "reduce.h"
 #include "roofline.h"
 #include "stages.h"
@@ -34,7 +35,7 @@ typedef struct {
     int64_t at;
     size_t n;
     const real *g;
-    real *p, *state[LRC_MAX_STATES + 1]; /* the last: OF_ROW */
+    real *p, *state[LRC_MAX_STATES + 1]; /* the last: OF_ROW, IS_PRODUCT */
 } block;
 
 /* What is the same for all blocks of a chunk: which arrays are reals, and can be worked on where they
@@ -44,11 +45,12 @@ typedef struct {
     const lrc_constants *c;
     const real *g;    /* NULL: it must be loaded */
     const real *rows; /* what OF_ROW is spread from; NULL: not known yet, or the rule has none */
-    real *p;          /* NULL: it must be decoded, and stored */
-    real *state[LRC_MAX_STATES]; /* one a row: NULL */
-    int states;                  /* of the rule's row */
-    int decoded;                 /* those that must be */
-    int treated;                 /* whether the rule sees another gradient than was given */
+    const real *row_shares, *column_shares; /* what a state is the product of; NULL: none is */
+    real *p;                                /* NULL: it must be decoded, and stored */
+    real *state[LRC_MAX_STATES];            /* one a row, or a factor: NULL */
+    int states;                             /* of the rule's row */
+    int decoded;                            /* those that must be */
+    int treated; /* whether the rule sees another gradient than was given */
     int averages, stored;
 } passage;
 
@@ -88,13 +90,15 @@ static inline void enter(const lrc_tensor *x, const lrc_constants *c, int states
     a->c = c;
     a->g = NAME(in_place)(x);
     a->rows = c->row_factors;
+    a->row_shares = c->row_shares;
+    a->column_shares = c->column_shares;
     a->p = x->dtype == REAL_DTYPE && !x->rows ? x->p : NULL;
     a->states = states;
     a->decoded = 0;
     for (int j = 0; j < a->states; j++) {
-        int of_rows = c->of_rows >> j & 1;
-        a->state[j] = here && !of_rows ? x->state[j] : NULL;
-        a->decoded |= (x->state[j] && !here && !of_rows) << j;
+        int apart = (c->of_rows >> j & 1) | (j == c->per_row) | (j == c->per_column);
+        a->state[j] = here && !apart ? x->state[j] : NULL;
+        a->decoded |= (x->state[j] && !here && !apart) << j;
     }
     a->averages = c->average[LRC_SLOW] != 0 || c->average[LRC_EMA] != 0 || c->average[LRC_SWA] != 0;
     a->stored = a->decoded || !a->p;
@@ -123,6 +127,11 @@ static inline void open_block(const passage *a, int64_t at, int64_t end, workben
         open_states(a, w, b);
     if (a->rows)
         b->state[LRC_MAX_STATES] = NAME(spread)(lrc_row(a->x), at, n, a->rows, w->row);
+    else
+        b->state[LRC_MAX_STATES] = NULL;
+    if (a->row_shares)
+        b->state[LRC_MAX_STATES] = b->state[a->c->product] =
+            NAME(product)(a->x, at, n, a->row_shares, a->column_shares, w->state[a->c->product]);
 }
 
 /* The rule on a copy: nothing that is stored changes. */
@@ -360,6 +369,71 @@ static void rows(int rule, const lrc_tensor *x, int64_t first, int64_t n, const 
     }
 }
 
+/* --------------------------------------------------------------- a state kept as factors */
+
+/* A band of tiles, at most a chunk wide; row sums of panels lie `apart`. Rows are read one after the
+ * other, as many at a time as a block holds where nothing is between them. */
+static void square_band(const passage *a, int64_t first, int64_t rows, int64_t width, int64_t apart,
+                        double *row_sums, real *column_sums, workbench *w)
+{
+    _Alignas(64) real columns[LRC_CHUNK];
+    int64_t whole = a->x->width, at_once = whole <= LRC_BLOCK ? LRC_BLOCK / whole : 1;
+    memset(columns, 0, (size_t)width * sizeof *columns);
+    for (int64_t r = 0, m; r < rows; r += m) {
+        m = at_once < rows - r ? at_once : rows - r;
+        for (int64_t column = 0; column < width; column += LRC_BLOCK) {
+            size_t n = block_size(column, width);
+            int64_t at = first + r * whole + column;
+            const real *g = seen_gradient(a, at, at + m * (int64_t)n, w);
+            double *sums = row_sums + column / LRC_BLOCK * apart + r;
+            NAME(tile)((size_t)m, n, g, sums, columns + column);
+        }
+    }
+    memcpy(column_sums, columns, (size_t)width * sizeof *columns);
+}
+
+static void squares(const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                    const lrc_squares *s)
+{
+    workbench w;
+    passage a;
+    int64_t parts = lrc_parts(x), bands = lrc_bands(x), apart = lrc_matrices(x) * x->height;
+    enter(x, c, 0, &a);
+    for (int64_t k = first; k < first + n; k++) {
+        int64_t column = k % parts * LRC_CHUNK, band = k / parts % bands;
+        int64_t matrix = k / parts / bands, left = x->width - column;
+        int64_t rows = x->height - band * LRC_BAND;
+        int64_t above = matrix * x->height + band * LRC_BAND;
+        square_band(&a, above * x->width + column, rows < LRC_BAND ? rows : LRC_BAND,
+                    left < LRC_CHUNK ? left : LRC_CHUNK, apart,
+                    s->rows + column / LRC_BLOCK * apart + above,
+                    (real *)s->columns + (band * lrc_matrices(x) + matrix) * x->width + column, &w);
+    }
+}
+
+static void factor(int rule, const lrc_tensor *x, const lrc_constants *c, const lrc_squares *s)
+{
+    real mean[LRC_BLOCK];
+    const kernel *k = kernels[rule];
+    int64_t height = x->height, n = lrc_matrices(x) * height, m = lrc_matrices(x) * x->width;
+    real *rows = x->state[c->per_row], *columns = x->state[c->per_column];
+    real *row_shares = s->row_shares;
+    for (int64_t at = 0; at < n; at += LRC_BLOCK) {
+        NAME(row_means)(block_size(at, n), lrc_panels(x), n, s->rows + at, x->width, mean);
+        k->follow(block_size(at, n), rows + at, mean, c->rule);
+    }
+    for (int64_t at = 0; at < m; at += LRC_BLOCK) {
+        const real *sums = (const real *)s->columns + at;
+        NAME(column_means)(block_size(at, m), lrc_bands(x), m, sums, height, mean);
+        k->follow(block_size(at, m), columns + at, mean, c->rule);
+    }
+    for (int64_t at = 0; at < n; at += height) {
+        *mean = NAME(mean)((size_t)height, rows + at);
+        k->share((size_t)height, row_shares + at, rows + at, mean, c->rule);
+    }
+    k->share((size_t)m, s->column_shares, columns, NULL, c->rule);
+}
+
 /* ------------------------------------------------------------------------- the sweeps */
 
 /* The rule's step, or a matrix's along the direction that is ready. */
@@ -440,7 +514,6 @@ static double trial(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
 static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_constants *c,
                     double *sums)
 {
-    real ones[LRC_BLOCK];
     workbench w;
     block b;
     real room[LRC_MAX_SUMS][LRC_BLOCK];
@@ -448,16 +521,14 @@ static void measure(int rule, const lrc_tensor *x, lrc_chunk k, const lrc_consta
     lrc_lanes lanes[LRC_MAX_SUMS] = {0};
     passage a;
     enter(x, c, c->states, &a);
-    for (int i = 0; i < LRC_BLOCK; i++)
-        ones[i] = 1;
-    int count = lrc_rules[rule].sums;
+    int count = lrc_rules[rule].sums, strips = lrc_rules[rule].scope == LRC_FACTORED;
     for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
         open_block(&a, at, end, &w, &b);
         treat(&a, &w, &b);
         kernels[rule]->measure(b.n, b.p, b.g, b.state, c->rule, factors, room);
         for (int j = 0; j < count; j++)
             if (factors[j].a)
-                NAME(sum)(b.n, factors[j].a, factors[j].b ? factors[j].b : ones, &lanes[j]);
+                (strips ? NAME(strip) : NAME(sum))(b.n, factors[j].a, factors[j].b, &lanes[j]);
     }
     for (int j = 0; j < count; j++)
         sums[j] = NAME(total)(&lanes[j]);
@@ -555,6 +626,8 @@ const lrc_engine NAME(engine) = {.estimate = estimate,
                                  .trial = trial,
                                  .measure = measure,
                                  .rows = rows,
+                                 .squares = squares,
+                                 .factor = factor,
                                  .gather = gather,
                                  .prepare = prepare,
                                  .finite = finite,

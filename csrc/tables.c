@@ -11,6 +11,7 @@
 #define ELEMENT LRC_ELEMENT, 0, "", ""
 #define TENSOR(sums, ...) LRC_TENSOR, sums, #__VA_ARGS__, ""
 #define GROUP(sums, ...) LRC_GROUP, sums, #__VA_ARGS__, ""
+#define FACTORED(sums, ...) LRC_FACTORED, sums, #__VA_ARGS__, ""
 #define ROW LRC_ROW, 0, "", ""
 #define MATRIX(...) LRC_MATRIX, 0, "", #__VA_ARGS__
 #define RULE(name, NAME, ...) {#name, __VA_ARGS__},

@@ -74,6 +74,27 @@ static void row_task(void *context, size_t i)
                                             w->row_factors[u.tensor]);
 }
 
+static void square_task(void *context, size_t i)
+{
+    lrc_plan *plan = context;
+    lrc_work *w = plan->work;
+    const lrc_units u = w->square_tasks[i];
+    const lrc_tensor *x = &plan->tensors[u.tensor];
+    if (x->g)
+        w->engines[lrc_arithmetic(x)]->squares(x, u.first, u.n, &w->constants[w->slot[u.tensor]],
+                                               &w->squares[u.tensor]);
+}
+
+static void factor_task(void *context, size_t i)
+{
+    lrc_plan *plan = context;
+    lrc_work *w = plan->work;
+    const lrc_tensor *x = &plan->tensors[i];
+    if (x->g && lrc_matrices(x))
+        w->engines[lrc_arithmetic(x)]->factor(plan->rule, x, &w->constants[w->slot[i]],
+                                              &w->squares[i]);
+}
+
 /* Small steps run on the caller's thread. */
 static void run(lrc_plan *plan, int64_t n, void (*task)(void *context, size_t i), void *context)
 {
@@ -156,7 +177,10 @@ static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c
 
 static void visit_roofline(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
 {
-    engine->roofline(x, plan->work->chunks[c], constants_of(plan, c), plan->work->write);
+    const lrc_work *w = plan->work;
+    if (w->kind == LRC_LOOK && !row_sweep(plan, x) && !(w->squares && lrc_matrices(x)))
+        return;
+    engine->roofline(x, plan->work->chunks[c], constants_of(plan, c), plan->work->kind);
 }
 
 /* ------------------------------------------------------------------- look at the gradients */
@@ -291,6 +315,8 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     c->keep = kind == LRC_DECOUPLED ? 1 - h[0] * h[w->decay] : 1;
     c->unit_factors = g->agc != 0 ? w->factors[i] : NULL;
     c->row_factors = row_sweep(plan, x) ? w->row_factors[i] : NULL;
+    c->row_shares = w->squares ? w->squares[i].row_shares : NULL;
+    c->column_shares = w->squares ? w->squares[i].column_shares : NULL;
     c->select = g->select;
     c->rounding = g->rounding;
     c->zero_grads = plan->zero_grads && plan->micro == 0;
@@ -299,6 +325,9 @@ static void set_constants(lrc_plan *plan, int64_t i, lrc_constants *c)
     c->states = w->states;
     c->positive = w->positive;
     c->of_rows = w->of_rows;
+    c->per_row = w->per_row;
+    c->per_column = w->per_column;
+    c->product = w->product;
     c->trace_every = plan->trace_every;
     set_averages(plan, x, c->average);
     w->engines[lrc_arithmetic(x)]->constants(plan->rule, h, x->t + 1, scalars_of(plan, x), c);
@@ -322,7 +351,7 @@ static void share_constants(lrc_plan *plan)
         const lrc_tensor *x = &plan->tensors[i];
         const lrc_group *g = &plan->groups[x->group];
         int64_t *latest = &w->latest[x->group * 4 + lrc_arithmetic(x) * 2 + (x->no_decay != 0)];
-        int alone = g->agc != 0 || g->select == LRC_CAUTIOUS || w->row_factors;
+        int alone = g->agc != 0 || g->select == LRC_CAUTIOUS || w->row_factors || w->squares;
         if (!x->g)
             continue;
         if (alone || *latest < 0 || !alike(&plan->tensors[*latest], x)) {
@@ -384,7 +413,7 @@ static void estimate(lrc_plan *plan)
         add_up(plan, i, w->sums, LRC_MAX_SUMS, row->sums, own.sum);
         if (!x->g)
             continue;
-        if (row->scope == LRC_TENSOR) {
+        if (row->scope != LRC_GROUP) {
             lrc_hypers(plan, x, h);
             w->engines[0]->estimate(plan->rule, h, &own, x->scalar);
             continue;
@@ -474,6 +503,10 @@ static int make(lrc_plan *plan)
     share_constants(plan);
     if (any_units)
         run(plan, plan->work->n_units, unit_task, plan);
+    if (row->scope == LRC_FACTORED) {
+        run(plan, plan->work->n_square_tasks, square_task, plan);
+        run(plan, plan->n_tensors, factor_task, plan);
+    }
     if (row->sums) {
         sweep(plan, visit_measure);
         estimate(plan);
@@ -566,10 +599,13 @@ void lrc_roofline(lrc_plan *plan)
     begin(plan);
     if (inspect(plan)) {
         share_constants(plan);
-        plan->work->write = 0;
-        if (lrc_rules[plan->rule].sums || has_row_sweep(plan))
+        plan->work->kind = LRC_LOOK;
+        if (lrc_rules[plan->rule].scope == LRC_FACTORED || has_row_sweep(plan))
             sweep(plan, visit_roofline);
-        plan->work->write = 1;
+        plan->work->kind = LRC_MEASURE;
+        if (lrc_rules[plan->rule].sums)
+            sweep(plan, visit_roofline);
+        plan->work->kind = LRC_WRITE;
         sweep(plan, visit_roofline);
     }
     lrc_fenv_restore(before);

@@ -304,7 +304,7 @@ def state_bytes(rule: str) -> str:
 def sweeps(rule: str) -> str:
     """How often a step goes over the arrays."""
     row = RULES[rule]
-    of_scope = {"element": "1", "row": "2", "matrix": "3, and matrix products"}
+    of_scope = {"element": "1", "row": "2", "matrix": "3, and matrix products", "factored": "3"}
     return of_scope.get(row.scope) or ("2" if row.sums else "1")
 
 
@@ -347,7 +347,7 @@ def _keeps(rule: str) -> str:
     lines = [f"arrays {', '.join(parts)}"] if parts else []
     if row.scalars:
         names = ", ".join(f"`{name}`" for name in row.scalars)
-        lines.append(f"for each {'array' if row.scope == 'tensor' else row.scope} {names}")
+        lines.append(f"for each {'array' if row.of_tensors else row.scope} {names}")
     if row.matrices:
         lines.append(f"for each matrix {', '.join(f'`{name}`' for name in row.matrices)}")
     return "; ".join(lines) or "nothing"

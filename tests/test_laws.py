@@ -13,6 +13,7 @@ STEPS = 2000
 RATES = {
     "SGD": (0.1, 1e-3, {}),
     "Adagrad": (1.0, 0.5, {}),
+    "Adafactor": (1.0, 0.1, {}),
     "RowwiseAdagrad": (0.1, 0.1, {}),
     "RMSprop": (0.03, 0.01, {}),
     "Adam": (0.1, 0.05, {}),

@@ -25,6 +25,7 @@ def test_every_row_has_reference_class_export_and_function(rule):
     module, row = reference.rule(rule), RULES[rule]
     needed = ["update"] + ["estimate"] * bool(row.scalars) + ["measure"] * (row.sums > 0)
     needed += ["prepare"] * (row.scope == "matrix")
+    needed += ["follow", "share"] * (row.scope == "factored")
     for function in needed:
         assert callable(getattr(module, function, None)), f"{home} has no function {function}"
     if row.scope == "matrix":
@@ -71,12 +72,17 @@ def test_docstrings_name_every_parameter_and_its_default(rule):
 def test_notes_name_states_and_hyper_parameters():
     for rule, row in RULES.items():
         for note in set(row.notes) - {"rows"}:
-            name, sign, hyper = re.fullmatch(r"(\w+)([:=+!/#~])(\w*)", note).groups()
+            name, sign, hyper = re.fullmatch(r"(\w+)([:=+!/#~|*-])(\w*)", note).groups()
             assert name in row.states + (row.scalars if sign == "=" else ()), f"{rule}: {note}"
             known = (*row.hypers, "p") if name in row.states and sign == "=" else row.hypers
             assert (hyper in known) if sign in ":=" else not hyper, f"{rule}: {note}"
         by_rows = any(note.endswith("/") for note in row.notes)
         assert by_rows == (row.scope == "row"), f"{rule}: a state is one number a row, or none is"
+        signs = sorted(note[-1] for note in row.notes if note[-1] in "-|*")
+        kept = ["*", "-", "|"] if row.scope == "factored" else []
+        assert signs == kept, (
+            f"{rule}: a state is kept as a factor of rows and one of columns, or none"
+        )
 
 
 def test_no_state_takes_the_name_of_another_slot():

@@ -90,6 +90,7 @@ cdef extern from "lrcore.h" nogil:
         LRC_GROUP
         LRC_ROW
         LRC_MATRIX
+        LRC_FACTORED
     enum:
         LRC_ENTER
         LRC_LEAVE
@@ -119,6 +120,8 @@ cdef extern from "lrcore.h" nogil:
         int unit_columns
         int64_t units
         int64_t row
+        int64_t height
+        int64_t width
         int64_t n_rows
         const int64_t *rows
         const int64_t *first

@@ -102,6 +102,8 @@ SWITCHED = {
     "normalize_grads": True,
     "correct_bias": True,
     "shampoo_beta": 0.5,
+    "beta2_decay": -0.3,
+    "d": 1.25,
 }
 
 #: What keeps the cases small, wherever a rule has the hyper-parameter.
@@ -162,7 +164,7 @@ class Case:
 
     def _shaped(self, rows: list[Any]) -> list[Any]:
         """For a rule that knows matrices every second row as one, where that is possible."""
-        if RULES[self.rule.rule].scope != "matrix":
+        if RULES[self.rule.rule].scope not in ("matrix", "factored"):
             return rows
         return [
             row if i % 2 == 0 or row is None else row.reshape(near_square(row.size))
@@ -257,8 +259,8 @@ def _variants(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def by_rows(rule: type[Optimizer]) -> bool:
-    """Whether a rule keeps one number for each row of a parameter."""
-    return any(state.of_rows for state in STATES[rule.rule])
+    """Whether a rule keeps one number for each row or column of a parameter."""
+    return any(state.of_rows or state.over for state in STATES[rule.rule])
 
 
 def near_square(n: int) -> tuple[int, int]:

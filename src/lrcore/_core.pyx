@@ -62,7 +62,7 @@ def _names(bytes text):
 def rules():
     """The rows of rules.def: name -> the fields of `lrcore._hyper.Row`."""
     decays = ("coupled", "decoupled", "either", "inside")
-    scopes = ("element", "tensor", "group", "row", "matrix")
+    scopes = ("element", "tensor", "group", "row", "matrix", "factored")
     return {
         lrc_rules[i].name.decode(): (
             i, _names(lrc_rules[i].states), _names(lrc_rules[i].hypers),
@@ -355,6 +355,7 @@ cdef class Plan:
         x.units = store.units
         x.unit_columns = not store.rows
         x.row = store.row
+        x.height, x.width = store.matrix
         for a in (*store.states, *store.scales, *store.averages, store.master, store.sum,
                   store.trace, store.work, *store.matrices.values()):
             if a is not None:
@@ -894,7 +895,7 @@ cdef class Plan:
         count = len(_names(lrc_rules[self.plan.rule].scalars))
         if count == 0:
             return []
-        if scope == LRC_TENSOR:
+        if scope != LRC_GROUP:
             return [[self.tensors[i].scalar[j] for j in range(count)] for i in range(self.n)]
         return [[self.groups[i].scalar[j] for j in range(count)] for i in range(self.n_groups)]
 
@@ -904,8 +905,8 @@ cdef class Plan:
         cdef int j
         cdef double *place
         for i in range(len(scalars)):
-            place = (self.tensors[i].scalar if lrc_rules[self.plan.rule].scope == LRC_TENSOR
-                     else self.groups[i].scalar)
+            place = (self.groups[i].scalar if lrc_rules[self.plan.rule].scope == LRC_GROUP
+                     else self.tensors[i].scalar)
             for j in range(len(scalars[i])):
                 place[j] = scalars[i][j]
 

@@ -98,6 +98,9 @@ DOMAINS: dict[str, Interval | OneOf | None] = {
     "asgd.alpha": NONNEGATIVE,
     "signum.momentum": UNIT,
     "madgrad.momentum": UNIT,
+    "beta2_decay": Interval(-INF, 0, closed_low=False),
+    "adafactor.eps": Interval(0, INF, closed_high=False, optional=True),
+    "d": Interval(1, INF, closed_high=False),
     "rho": Interval(0, 1),
     "momentum_decay": NONNEGATIVE,
     "etas": POSITIVE,
@@ -135,12 +138,18 @@ class Row(NamedTuple):
     notes: tuple[str, ...]
     #: "coupled", "decoupled", "either" or "inside".
     decay: str
-    #: "element", "tensor", "group" or "row": what keeps the scalars, of a row states; or "matrix".
+    #: "element", "tensor", "group" or "row": what keeps the scalars, of a row states; "matrix"; or
+    #: "factored": a tensor, and of matrices one state is kept as two factors.
     scope: str
     sums: int
     scalars: tuple[str, ...]
     #: Kept of each matrix: square ones, as large as its rows ("left...") or columns ("right...").
     matrices: tuple[str, ...]
+
+    @property
+    def of_tensors(self) -> bool:
+        """Whether the scalars, if there are any, are each tensor's own."""
+        return self.scope in ("tensor", "factored")
 
 
 #: The rows of rules.def.
@@ -161,6 +170,8 @@ class State(NamedTuple):
     exact: bool
     #: Whether it is one number a row.
     of_rows: bool
+    #: Of a factor: the axis whose elements it has one number for; None: it is none.
+    over: int | None
     #: Whether only tensors that are matrices have it, or only the others; None: all do.
     only: bool | None
 
@@ -169,8 +180,15 @@ def _noted(row: Row, start: str) -> str | None:
     return next((note[len(start) :] for note in row.notes if note.startswith(start)), None)
 
 
+#: Which tensors have a state, by the sign of its note: those that are matrices, or the others.
+ONLY = {"#": True, "-": True, "|": True, "~": False, "*": False}
+#: The axis that a factor is a mean over.
+OVER = {"-": -1, "|": -2}
+
+
 def _state(row: Row, name: str) -> State:
     start, follows = _noted(row, f"{name}="), f"{name}=p" in row.notes
+    signs = [note[-1] for note in row.notes if note[:-1] == name]
     return State(
         name,
         _noted(row, f"{name}:"),
@@ -179,7 +197,8 @@ def _state(row: Row, name: str) -> State:
         f"{name}+" in row.notes,
         f"{name}!" in row.notes,
         f"{name}/" in row.notes,
-        True if f"{name}#" in row.notes else False if f"{name}~" in row.notes else None,
+        next((OVER[x] for x in signs if x in OVER), None),
+        next((ONLY[x] for x in signs if x in ONLY), None),
     )
 
 
@@ -191,6 +210,8 @@ SCALARS = {rule: {x: _noted(row, f"{x}=") for x in row.scalars} for rule, row in
 
 def is_matrix(rule: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> bool:
     """Whether a rule takes a tensor of a group with such `values` for a matrix."""
+    if RULES[rule].scope == "factored":
+        return len(shape) > 1 and 0 not in shape
     if RULES[rule].scope != "matrix" or len(shape) < 2 or 0 in shape or values["adamw"]:
         return False
     return not RULES[rule].matrices or bool(kept_of(rule, shape, values))
@@ -207,12 +228,13 @@ def kept_of(rule: str, shape: tuple[int, ...], values: Mapping[str, Any]) -> dic
 def slots(name: str, value: Any, columns: tuple[str, ...]) -> list[tuple[int, Any, str]]:
     """Where a hyper-parameter goes: (place in h, value, name in messages) for each number of it.
 
-    A plural that is no column itself (``betas``) is a tuple of ``beta1, beta2, ...``, columns side
-    by side; one that stands elsewhere (Prodigy's ``beta3``) is an argument of its own.
+    A plural that is no column itself (``betas``, ``eps``) is a tuple of ``beta1, beta2, ...``,
+    columns side by side; one that stands elsewhere (Prodigy's ``beta3``) is an argument of its own.
     """
     if name in columns:
         return [(columns.index(name), value, name)]
-    found = [i for i, c in enumerate(columns) if c.rstrip("0123456789") == name[:-1]]
+    singular = (name, name[:-1])  # of eps, eps1
+    found = [i for i, c in enumerate(columns) if c.rstrip("0123456789") in singular]
     parts = [i for k, i in enumerate(found) if i == found[0] + k]
     if not isinstance(value, (tuple, list)) or len(value) != len(parts):
         raise ValueError(f"{name} must be a tuple of {len(parts)} numbers, got {value!r}")

@@ -136,7 +136,7 @@ def _apply(
                 f"got {leaf.array.dtype} of shape {leaf.array.shape}"
             )
     arrays = dict(zip(names, state, strict=True))
-    if is_matrix(rule, p.shape, values):
+    if row.scope == "matrix" and is_matrix(rule, p.shape, values):
         arrays["work"] = np.empty_like(p, real(p.dtype))
     store = memory.store(leaves[0], row, arrays, None, Terms())
     plan = _core.Plan(row.number, [store], [""], 0, 1)

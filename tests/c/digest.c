@@ -156,6 +156,10 @@ static const named hypers[] = {{"lr", 0.1, 0},
                                {"beta1", 0.9, 0},
                                {"beta2", 0.98, 0},
                                {"eps", 1e-6, 0},
+                               {"eps1", 1e-6, 0},
+                               {"eps2", 1e-3, 0},
+                               {"beta2_decay", -0.8, 0},
+                               {"d", 1.25, 0},
                                {"alpha", 0.95, 0},
                                {"momentum", 0.9, 1},
                                {"dampening", 0.25, 1},
@@ -356,12 +360,13 @@ typedef uint64_t runner(const job *j);
  * starts at. */
 typedef struct {
     int there[LRC_MAX_STATES], follows[LRC_MAX_STATES], of_rows[LRC_MAX_STATES];
+    int factored, factor[LRC_MAX_STATES]; /* there are factors; those are */
     double state[LRC_MAX_STATES], scalar[LRC_MAX_SCALARS];
 } beginnings;
 
 static void read_note(const lrc_rule_info *row, const double *h, const char *note, beginnings *b)
 {
-    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/#~ ");
+    size_t length = strcspn(note, " "), left = strcspn(note, ":=+!/#~-|* ");
     if (length == 4 && strncmp(note, "rows", 4) == 0)
         return; /* of the rule */
     int state = find(row->states, note, left), scalar = find(row->scalars, note, left);
@@ -370,6 +375,8 @@ static void read_note(const lrc_rule_info *row, const double *h, const char *not
         fail("a note of the table names what is not there", note);
     if (note[left] == '=' && length == left + 2 && *hyper == 'p') {
         b->follows[state] = 1;
+    } else if (note[left] == '-' || note[left] == '|') {
+        b->factored = b->factor[state] = 1;
     } else if (note[left] == '/') {
         b->of_rows[state] = 1;
     } else if (note[left] == ':' || note[left] == '=') {
@@ -433,6 +440,20 @@ static void new_gradient(lrc_tensor *x, const surroundings *s, void *memory, int
 /* Elements of a row: a few, or as many as make three rows. */
 static int64_t row_of(int64_t n) { return n == 0 ? 0 : n % 5 == 0 ? 5 : n % 3 == 0 ? n / 3 : 1; }
 
+/* To a rule that keeps factors, some tensors are one or more matrices. */
+static void shape(lrc_tensor *x, const beginnings *b)
+{
+    int64_t n = b->factored ? x->n : 0;
+    x->height = n % 5 == 0 ? n / 5 : n % 3 == 0 ? 3 : n % 16 == 0 ? 4 : n > 8192 ? 1 : 0;
+    x->width = n % 5 == 0 ? 5 : n % 3 == 0 ? n / 3 : n % 16 == 0 ? 2 : x->height ? n : 0;
+}
+
+/* Whether a tensor has a state: a factor, what stands in its place, or any other. */
+static int has_state(const lrc_tensor *x, const beginnings *b, int k)
+{
+    return b->there[k] && (!b->factored || b->factor[k] == (x->height != 0));
+}
+
 static void name_some_rows(lrc_tensor *x, int64_t *numbers, uint64_t *seed)
 {
     int64_t height = x->n ? x->n / x->row : 0;
@@ -444,7 +465,8 @@ static void name_some_rows(lrc_tensor *x, int64_t *numbers, uint64_t *seed)
 static uint64_t digest_scalars(uint64_t digest, const lrc_plan *plan)
 {
     int scope = lrc_rules[plan->rule].scope;
-    for (int64_t i = 0; scope == LRC_TENSOR && i < plan->n_tensors; i++)
+    int own = scope == LRC_TENSOR || scope == LRC_FACTORED;
+    for (int64_t i = 0; own && i < plan->n_tensors; i++)
         digest = digest_array(digest, LRC_F64, LRC_MAX_SCALARS, plan->tensors[i].scalar);
     for (int64_t k = 0; scope == LRC_GROUP && k < plan->n_groups; k++)
         digest = digest_array(digest, LRC_F64, LRC_MAX_SCALARS, plan->groups[k].scalar);
@@ -484,8 +506,9 @@ static uint64_t run_rule(const job *run)
                             .g_dtype = g_dtype};
         for (int64_t e = 0; e < n; e++)
             put(x[i].p, dtype, e, s->wild && i % 4 == 3, &seed);
+        shape(&x[i], &b);
         for (int j = 0; j < LRC_MAX_STATES; j++) {
-            x[i].state[j] = b.there[j] ? new_array(dtype, n, b.state[j]) : NULL;
+            x[i].state[j] = has_state(&x[i], &b, j) ? new_array(dtype, n, b.state[j]) : NULL;
             if (b.there[j] && b.follows[j])
                 memcpy(x[i].state[j], x[i].p, (size_t)n * size_of(dtype));
         }
@@ -531,7 +554,7 @@ static uint64_t run_rule(const job *run)
         digest = digest_array(digest, dtype, x[i].n, x[i].p);
         free(x[i].p);
         for (int j = 0; j < LRC_MAX_STATES; j++)
-            if (b.there[j]) {
+            if (x[i].state[j]) {
                 digest = digest_array(digest, dtype, x[i].n, x[i].state[j]);
                 free(x[i].state[j]);
             }
@@ -699,17 +722,18 @@ static lrc_tensor new_tensor(const job *j, int i, const beginnings *b, uint64_t 
                     .n = n,
                     .dtype = dtype,
                     .group = i % GROUPS,
-                    .state_dtype = j->state_dtype,
+                    .state_dtype = b->factored ? LRC_REAL : j->state_dtype,
                     .master_kind = j->storage->master_kind,
                     .no_decay = i % 3 == 1,
                     .lr_scale = i % 4 == 2 ? 0.5 : 0,
                     .row = row_of(n),
                     .units = sorts[i].units,
                     .unit_columns = sorts[i].columns};
+    shape(&x, b);
     for (int k = 0; k < LRC_MAX_STATES; k++) {
-        if (!b->there[k])
+        if (!has_state(&x, b, k))
             continue;
-        if (b->of_rows[k]) {
+        if (b->of_rows[k] || b->factored) {
             x.state[k] = new_array(real, n, b->state[k]);
             continue;
         }
@@ -740,7 +764,7 @@ static uint64_t finish_tensor(uint64_t digest, lrc_tensor *x, const beginnings *
     digest = digest_array(digest, x->dtype, x->n, x->p);
     digest = digest_array(digest, real, x->n, x->trace);
     for (int k = 0; k < LRC_MAX_STATES; k++) {
-        if (x->state[k] && b->of_rows[k])
+        if (x->state[k] && (b->of_rows[k] || b->factored))
             digest = digest_array(digest, real, x->n, x->state[k]);
         else if (x->state[k])
             digest = digest_array(digest, x->state_dtype, x->n, x->state[k]);

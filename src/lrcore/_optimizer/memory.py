@@ -43,7 +43,7 @@ class Store:
     """What a step reads and writes of one parameter, in the form that ``_core.Plan`` takes.
 
     `states` and `scales` are in the order of the rule's row. All but scales, trace and states of
-    one number a row have the shape and memory order of p.
+    one number a row or column have the shape and memory order of p.
     """
 
     p: Array
@@ -61,6 +61,7 @@ class Store:
     units: int = 1  # that adaptive clipping looks at one by one
     rows: bool = True  # each unit is a run of memory; otherwise unit i is every units-th from i
     row: int = 1  # elements of a row
+    matrix: tuple[int, int] = (0, 0)  # lengths of the last two axes where a rule goes by them
 
 
 def store(
@@ -88,6 +89,7 @@ def store(
         units,
         rows,
         p.size // max(rows_of(p), 1),
+        (p.shape[-2], p.shape[-1]) if row.scope == "factored" and p.ndim > 1 else (0, 0),
     )
 
 
@@ -192,7 +194,7 @@ def _bytes(leaf: Leaf, slot: Slot) -> int:
 def _shaped(row: Array, leaf: Leaf, slot: Slot) -> Array:
     """A row of elements as an array of the slot's shape, in the parameter's memory order."""
     p = leaf.array
-    if slot.size is not None or slot.side is not None:
+    if (slot.size, slot.side, slot.over) != (None, None, None):
         return row.reshape(slot.shape(leaf))
     return row.reshape(p.shape) if p.flags.c_contiguous else row.reshape(p.shape[::-1]).T
 

@@ -398,7 +398,7 @@ class Optimizer(Rule):
         """
         row, scalars = RULES[self.rule], self._plan.scalars
         named = [dict(zip(row.scalars, values, strict=True)) for values in scalars]
-        if row.scope == "tensor":
+        if row.of_tensors:
             return dict(zip(self._layout.paths(), named, strict=True))
         return named
 

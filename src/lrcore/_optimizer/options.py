@@ -232,6 +232,11 @@ def check_group(
                 f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
                 "which begins at the parameter; it must be None"
             )
+        if state.over:
+            raise ValueError(
+                f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "
+                "which is one number a row or column; it must be None"
+            )
         if state.of_rows:
             raise ValueError(
                 f"{who}: state_dtype {stored!r} cannot hold the state {state.name!r} of {rule}, "

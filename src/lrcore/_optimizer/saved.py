@@ -83,7 +83,7 @@ def check_convertible(
 ) -> None:
     """Refuse what cannot be made into what is kept here."""
     states = RULES[rule].states
-    kept = {slot.name: slot for slot in slots if slot.side is not None}
+    kept = {slot.name: slot for slot in slots if (slot.side, slot.over) != (None, None)}
     needed = {"t", *kept, *(slot.name for slot in slots if slot.name in (*states, "trained"))}
     scales = {f"{name}_scale" for name in states}
     known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"} | needed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from .._hyper import STATES, is_matrix, kept_of
+from .._hyper import RULES, STATES, is_matrix, kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,12 +66,16 @@ class Slot(NamedTuple):
     start: float | None = 0.0
     #: Of a square matrix: its rows.
     side: int | None = None
+    #: Of one number for all elements along an axis of the parameter: which.
+    over: int | None = None
 
     def shape(self, leaf: Leaf) -> tuple[int, ...]:
         """The shape beside a parameter."""
         if self.side is not None:
             return (self.side, self.side)
         shape: tuple[int, ...] = leaf.array.shape
+        if self.over is not None:
+            return tuple(1 if i == self.over else n for i, n in enumerate(shape, -len(shape)))
         return shape if self.size is None else (self.size,)
 
     def fits(self, array: Any, leaf: Leaf) -> bool:
@@ -106,7 +110,8 @@ def rows_of(p: NDArray[Any]) -> int:
 
 def check_order(who: str, rule: str, p: NDArray[Any], label: str) -> None:
     """Refuse a parameter whose rows do not lie in one piece where a rule goes by rows."""
-    if any(state.of_rows for state in STATES[rule]) and not p.flags.c_contiguous:
+    by_rows = any(state.of_rows or state.over for state in STATES[rule])
+    if by_rows and not p.flags.c_contiguous:
         raise ValueError(
             f"{who}: params{label} must be in C order, since this rule goes by rows, got an array "
             "in Fortran's order"
@@ -116,12 +121,14 @@ def check_order(who: str, rule: str, p: NDArray[Any], label: str) -> None:
 def state_slots(rule: str, p: NDArray[Any], starts: Mapping[str, float]) -> list[Slot]:
     """The slots of a rule's states in the arithmetic's format; `starts` says what there is."""
     dtype, of_rows = real(p.dtype), {state.name for state in STATES[rule] if state.of_rows}
+    over = {state.name: state.over for state in STATES[rule]}
     return [
         Slot(
             name,
             dtype,
             size=rows_of(p) if name in of_rows else None,
             start=None if isnan(start) else start,
+            over=over[name],
         )
         for name, start in starts.items()
     ]
@@ -161,7 +168,7 @@ def slots_of(
         out.append(slot._replace(dtype=stored))
         if stored == np.uint8:
             out.append(Slot(f"{slot.name}_scale", stored, size=-(-n // BLOCK_8BIT)))
-    if is_matrix(rule, leaf.array.shape, values):
+    if RULES[rule].scope == "matrix" and is_matrix(rule, leaf.array.shape, values):
         kept = kept_of(rule, leaf.array.shape, values)
         out += [Slot(name, dtype, side=side) for name, side in kept.items()]
         out.append(Slot("work", dtype))

@@ -39,7 +39,7 @@ def save(opt: Optimizer) -> dict[str, Any]:
         if row.scope == "group":
             out["estimates"] = scalars[i]
         out["params"] = {
-            leaf.path: _entry(layout, progress, k, scalars[k] if row.scope == "tensor" else {})
+            leaf.path: _entry(layout, progress, k, scalars[k] if row.of_tensors else {})
             for k, leaf in enumerate(layout.leaves)
             if leaf.group == i
         }

@@ -25,6 +25,7 @@ Chosen = TypeVar("Chosen")
 RATES = {
     "SGD": {"digits": 0.3, "linear": 0.3, "table": 0.03},
     "Adagrad": {"digits": 0.1, "linear": 3.0, "table": 0.1},
+    "Adafactor": {"linear": 0.3},
     "RMSprop": {"digits": 0.003, "linear": 0.03, "table": 0.003},
     "Adam": {"digits": 0.01, "linear": 0.3, "table": 0.01},
     "AdamW": {"digits": 0.01, "linear": 0.3, "table": 0.01},

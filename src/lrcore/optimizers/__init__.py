@@ -8,6 +8,7 @@ Every hyper-parameter that is a number may also be a schedule. The parameters sh
 from .adabelief import AdaBelief
 from .adabound import AdaBound
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
@@ -62,6 +63,7 @@ __all__ = [
     "AdaBelief",
     "AdaBound",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",

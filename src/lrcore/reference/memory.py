@@ -34,6 +34,7 @@ class Store(Protocol):
     decays: bool
     units: int
     rows: bool
+    matrix: tuple[int, int]
 
 
 def flat(a: Array, like: Array) -> Array:

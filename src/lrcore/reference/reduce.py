@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "LANES", "chunk_sums", "in_order", "strip_sums", "unit_squares"]
+__all__ = ["CHUNK", "LANES", "chunk_sums", "in_order", "line_squares", "strip_sums", "unit_squares"]
 
 CHUNK = 8192
 LANES = 32
 STRIP = 1024
+BAND = 32
 
 
 def _lane_sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,3 +77,24 @@ def unit_squares(a: NDArray[Any], units: int, rows: bool) -> NDArray[np.float64]
     one_by_one = np.add.accumulate(square.reshape(-1, units), axis=0)
     last: NDArray[np.float64] = one_by_one[-1]
     return last
+
+
+def line_squares(a: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The sums of squares of each row and of each column of matrices, along a first axis.
+
+    Over tiles of 32 rows and 1024 columns: inside one a lane of a row, or a column, adds up 32
+    squares in the arrays' dtype. Lanes are added as a tree, the tiles of a row or column in their
+    order, in float64.
+    """
+    square, (count, height, width) = a * a, a.shape
+    rows, columns = np.zeros((count, height)), np.zeros((count, width))
+    for at in range(0, width, STRIP):
+        panel = square[:, :, at : at + STRIP].reshape(count * height, -1)
+        padded = np.zeros((count * height, -(-panel.shape[1] // LANES) * LANES), a.dtype)
+        padded[:, : panel.shape[1]] = panel
+        lanes = np.add.accumulate(padded.reshape(count * height, -1, LANES), axis=1)[:, -1]
+        rows = rows + _lane_sums(lanes.astype(np.float64)).reshape(count, height)
+    for at in range(0, height, BAND):
+        band = np.add.accumulate(square[:, at : at + BAND], axis=1)[:, -1]
+        columns = columns + band.astype(np.float64)
+    return rows, columns

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .._hyper import RULES
+from .._hyper import RULES, STATES
 from . import stages, stats, storage
 from .memory import (
     Store,
@@ -34,7 +34,7 @@ from .memory import (
     write_parameter,
     write_state,
 )
-from .reduce import CHUNK, LANES, chunk_sums, in_order, unit_squares
+from .reduce import CHUNK, LANES, chunk_sums, in_order, line_squares, strip_sums, unit_squares
 from .rows import named, put_back, taken
 from .rules import rule as module_of
 from .rules._forms import Seen
@@ -163,6 +163,9 @@ def _step(
     ]
     for one in found:
         one.k = _keeper(rule, one, scalars)
+    if RULES[rule].scope == "factored":
+        for one in found:
+            _factor(rule, one)
     _estimate(rule, found, groups, options.loss)
     if matrices is not None:
         _prepare(rule, [one for one in found if one.d is not None], matrices, options)
@@ -277,7 +280,26 @@ def _keeper(rule: str, one: _Open, scalars: Sequence[SimpleNamespace]) -> Simple
     return scalars[one.x.store.group if scope == "group" else one.index]
 
 
-def _sum(a: Array, b: Array | None) -> float:
+def _factor(rule: str, one: _Open) -> None:
+    """Move the factors of a tensor that is matrices, and put the product in the state's place."""
+    (height, width), module = one.x.store.matrix, module_of(rule)
+    if not one.g.size or not height:
+        return
+    real, factors = one.g.dtype, {state.over: state.name for state in STATES[rule]}
+    per_row, per_column = (getattr(one.s, factors[axis]) for axis in (-1, -2))
+    rows, columns = line_squares(one.g.reshape(-1, height, width))
+    module.follow(per_row, (rows / float(width)).astype(real).ravel(), one.h, one.x.t + 1)
+    module.follow(per_column, (columns / float(height)).astype(real).ravel(), one.h, one.x.t + 1)
+    per_row = per_row.reshape(-1, height, 1)
+    total = 0.0 + np.add.accumulate(per_row.astype(np.float64), axis=1)[:, -1:]
+    row_shares = module.share(per_row, (total / float(height)).astype(real), one.h)
+    product = row_shares * module.share(per_column, None, one.h).reshape(-1, 1, width)
+    setattr(one.s, factors[None], product.ravel())
+
+
+def _sum(rule: str, a: Array, b: Array | None) -> float:
+    if RULES[rule].scope == "factored" and b is not None:
+        return in_order(strip_sums(a, b))
     return in_order(chunk_sums(a, np.ones_like(a) if b is None else b))
 
 
@@ -289,9 +311,9 @@ def _estimate(rule: str, found: list[_Open], groups: Sequence[Group], loss: floa
     seen = []
     for one in found:
         pairs = module.measure(one.old, one.g, one.s, one.h, one.x.t + 1, one.k) if row.sums else []
-        sums = [0.0 if pair is None else _sum(*pair) for pair in pairs]
+        sums = [0.0 if pair is None else _sum(rule, *pair) for pair in pairs]
         seen.append(Seen(one.x.t + 1, one.g.size, -loss if one.group.maximize else loss, sums))
-    if row.scope == "tensor":
+    if row.of_tensors:
         for one, own in zip(found, seen, strict=True):
             module.estimate(one.h, own, one.k)
         return

@@ -21,6 +21,8 @@ OPTIONS = {
     "Rprop": [{}, {"lr": 0.1, "etas": (0.7, 1.1), "step_sizes": (1e-3, 0.5), "maximize": True}],
     "ASGD": [{}, {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 20, "weight_decay": 0.1},
              {"lr": 0.1, "lambd": 0.01, "maximize": True}],
+    "Adafactor": [{}, {"lr": 0.3, "beta2_decay": -0.5, "d": 1.2, "weight_decay": 0.1, "maximize": True},
+                  {"eps": (0.1, 0.5), "d": 3.0}, {"eps": (0.0, 0.0), "lr": 0.1}],
 }  # fmt: skip
 
 

@@ -10,6 +10,11 @@ A rule that keeps scalars has ``estimate(h, seen, k)``, which sets them once a s
 tensor or each group as the row says. What it needs to know of the arrays first is
 ``measure(p, g, s, h, t, k)``: a list of pairs, whose products are added up in float64.
 
+A rule that keeps a state of matrices as two factors has ``follow(v, mean, h, t)``, which moves one
+towards mean squares, and ``share(v, mean, h)``, what one has of the product that takes the state's
+place in ``measure`` and ``update``, which tell by the factors that it has moved already; ``mean``
+is that of the factor of rows, None: it is the one of columns.
+
 A rule with matrices has ``prepare(d, s, h, t)``, which makes a direction of a gradient in place;
 its ``update`` is for what is no matrix.
 """
