@@ -409,3 +409,20 @@ def test_bad_input_is_refused_by_name(call, error, message):
     with pytest.raises(error) as raised:
         call(draw(0))
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "name"),
+    [
+        (lrcore.Muon, {"ns_steps": 7}, "ns_steps"),
+        (lrcore.Muon, {"momentum": 0.5, "adamw": True}, "momentum"),
+        (lrcore.Shampoo, {"update_freq": 5}, "update_freq"),
+        (lrcore.SOAP, {"correct_bias": False}, "correct_bias"),
+    ],
+)
+def test_options_of_matrices_are_refused_for_a_group_without_one(rule, options, name):
+    shape = (3, 3) if "adamw" in options else (3,)
+    groups = [{"params": np.ones((2, 2))}, {"params": [np.ones(shape)], **options}]
+    with pytest.raises(ValueError, match=rf"params\[1\]: {name} must go with a matrix"):
+        rule(groups)
+    rule([{"params": [np.ones(3), np.ones((2, 2))], name: options[name]}])

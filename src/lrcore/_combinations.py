@@ -301,6 +301,7 @@ class Run:
 REFUSED = (
     "cannot hold the state",
     "cautious and grams must not both",
+    "must go with a matrix",
     "must be in C order",
 )
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .._hyper import is_matrix
 from .layout import send
 from .options import GROUP, MASKS, WHOLE
+from .tree import flatten
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -79,7 +83,24 @@ def made(opt: Optimizer, given: Mapping[str, Any], index: int) -> dict[str, Any]
         why = _not_of_groups(unknown[0]) or f"there are {sorted(known)}"
         raise TypeError(f"{place} has the unknown option {unknown[0]!r}; {why}")
     own = opt._each_checked({k: v for k, v in given.items() if k not in MASKS}, place)
-    return opt._checked({**opt._defaults, **own}, place if set(own) != {"params"} else who)
+    values = opt._checked({**opt._defaults, **own}, place if set(own) != {"params"} else who)
+    _check_matrices(type(opt), place, own, values)
+    return values
+
+
+def _check_matrices(
+    kind: type[Optimizer], place: str, own: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Refuse what a group is given for matrices where none of its parameters is one."""
+    told = [name for name in kind.for_matrices if name in own]
+    if not told:
+        return
+    leaves, _ = flatten(values["params"], 0)
+    if not any(is_matrix(kind.rule, np.shape(leaf.array), values) for leaf in leaves):
+        raise ValueError(
+            f"{place}: {told[0]} must go with a matrix, of two or more dimensions and adamw=False; "
+            "got a group of parameters that AdamW updates"
+        )
 
 
 def assign(opt: Optimizer, index: int, changes: Mapping[str, Any]) -> None:

@@ -24,6 +24,8 @@ class Rule:
     rule: ClassVar[str] = ""
     #: The argument that is the rate, which `lr_scale` multiplies: ``"lr"`` in most rules.
     rate_name: ClassVar[str] = ""
+    #: The arguments that say nothing of a parameter that is no matrix.
+    for_matrices: ClassVar[tuple[str, ...]] = ()
     #: Whether a step must be told the loss.
     needs_loss: ClassVar[bool] = False
     #: Whether what is evaluated is another point than the one that is trained.

@@ -6,6 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 from .._hyper import ANY as LOSS
+from .._hyper import check_value
 from .modes import require_training
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def given_loss(who: str, loss: Any, needed: bool) -> float:
             f"{who}: loss must be given, as in step(grads, loss=loss), since the rate of this rule "
             "follows from it"
         )
-    return float(LOSS.check(who, "loss", loss))
+    return float(check_value(who, "loss", loss, LOSS))
 
 
 def accumulate(opt: Optimizer, grads: Any) -> None:

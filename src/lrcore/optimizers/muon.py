@@ -82,6 +82,15 @@ class Muon(Optimizer):
     array([-0.01, -0.01, -0.01])
     """
 
+    for_matrices = (
+        "momentum",
+        "nesterov",
+        "ns_coefficients",
+        "eps",
+        "ns_steps",
+        "adjust_lr_fn",
+    )
+
     def __init__(
         self,
         params: Any,

@@ -76,6 +76,13 @@ class Shampoo(Optimizer):
            [ 0. , -0.1]])
     """
 
+    for_matrices = (
+        "momentum",
+        "eps",
+        "update_freq",
+        "max_precond_dim",
+    )
+
     def __init__(
         self,
         params: Any,

@@ -75,6 +75,14 @@ class SOAP(Optimizer):
            [ 0. , -0.1]])
     """
 
+    for_matrices = (
+        "shampoo_beta",
+        "precondition_frequency",
+        "max_precond_dim",
+        "normalize_grads",
+        "correct_bias",
+    )
+
     def __init__(
         self,
         params: Any,
