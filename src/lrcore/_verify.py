@@ -40,7 +40,7 @@ __all__ = [
 Array: TypeAlias = NDArray[Any]
 
 #: Drawn cases of each rule in a run, and in a quick one; and those with gradients of some rows.
-DRAWN, QUICK = 8, 1
+DRAWN, QUICK = 3, 1
 ROWS, QUICK_ROWS = 40, 5
 
 
