@@ -335,10 +335,10 @@ def _cases(torch: Any, quick: bool) -> list[Callable[[], Case]]:
             continue
         for extra in options.get(name, [{}]):
             made.append(partial(_limit, name, rule, **extra))
-    for name in _unfused(torch) if torch else []:
+    for name in _unfused(torch)[: 2 if quick else None] if torch else []:
         made.append(partial(_against_torch, torch, name, (1000, rule // 1000), 1, 4.0))
         made.append(partial(_against_torch, torch, name, (256,), 1000, 30.0))
-    if hasattr(torch and torch.optim, "Muon"):
+    if not quick and hasattr(torch and torch.optim, "Muon"):
         made.append(partial(_against_torch, torch, "Muon", (1024, 4096), 1, 1.0))
     curves = {
         "Step": schedules.Step(0.1, step_size=1000),
