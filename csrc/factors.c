@@ -63,18 +63,18 @@ void NAME(tile)(size_t count, size_t width, const real *g, double *rows, real *c
             total[i] += (double)sums[k * stride + (int64_t)i]; \
     }                                                          \
     EACH (i, n)                                                \
-        mean[i] = (real)(total[i] / (double)length);
+    mean[i] = (real)(total[i] / (double)length)
 
 void NAME(row_means)(size_t n, int64_t parts, int64_t stride, const double *sums, int64_t length,
                      real *mean)
 {
-    MEANS
+    MEANS;
 }
 
 void NAME(column_means)(size_t n, int64_t parts, int64_t stride, const real *sums, int64_t length,
                         real *mean)
 {
-    MEANS
+    MEANS;
 }
 
 real NAME(mean)(size_t n, const real *x)

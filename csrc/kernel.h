@@ -206,25 +206,25 @@ typedef struct CONCAT(THIS_RULE, _scalars) scalars_t;
                    "a rule may have LRC_MAX_CONSTANTS constants");               \
     extern const kernel NAME(THIS_RULE);                                         \
     const kernel NAME(THIS_RULE) = {__VA_ARGS__}
-#define MATCH(scopes, has_sums)                                                    \
-    _Static_assert((1u << CONCAT(THIS_RULE, _scope) & (scopes)) != 0 &&             \
-                       (CONCAT(THIS_RULE, _sums) > 0) == (has_sums),                \
+#define MATCH(scopes, has_sums)                                         \
+    _Static_assert((1u << CONCAT(THIS_RULE, _scope) & (scopes)) != 0 && \
+                       (CONCAT(THIS_RULE, _sums) > 0) == (has_sums),    \
                    "the row's scope and sums must match the macro that ends the file")
 #define IS(scope) (1u << LRC_##scope)
-#define KERNEL(k, u)        \
-    MATCH(IS(ELEMENT), 0);  \
+#define KERNEL(k, u)       \
+    MATCH(IS(ELEMENT), 0); \
     EXPORT(.constants = k, .update = u)
-#define KERNEL_WITH_SCALARS(e, k, u)    \
-    MATCH(IS(TENSOR) | IS(GROUP), 0);   \
+#define KERNEL_WITH_SCALARS(e, k, u)  \
+    MATCH(IS(TENSOR) | IS(GROUP), 0); \
     EXPORT(.estimate = e, .constants = k, .update = u)
-#define KERNEL_WITH_SUMS(e, k, u, m)    \
-    MATCH(IS(TENSOR) | IS(GROUP), 1);   \
+#define KERNEL_WITH_SUMS(e, k, u, m)  \
+    MATCH(IS(TENSOR) | IS(GROUP), 1); \
     EXPORT(.estimate = e, .constants = k, .update = u, .measure = m)
 #define KERNEL_WITH_ROWS(k, u, r) \
     MATCH(IS(ROW), 0);            \
     EXPORT(.constants = k, .update = u, .rows = r)
-#define KERNEL_WITH_FACTORS(e, k, u, m, f, s)   \
-    MATCH(IS(FACTORED), 1);                     \
+#define KERNEL_WITH_FACTORS(e, k, u, m, f, s) \
+    MATCH(IS(FACTORED), 1);                   \
     EXPORT(.estimate = e, .constants = k, .update = u, .measure = m, .follow = f, .share = s)
 #define KERNEL_WITH_MATRICES(k, u, p) \
     MATCH(IS(MATRIX), 0);             \
