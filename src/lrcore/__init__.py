@@ -43,20 +43,54 @@ _LATER = {
     "LossScaler": "options",
     "Stats": "_optimizer.stats",
     "StepStats": "_optimizer.stats",
+    "Diagnosis": "instruments.diagnosis",
+    "Finding": "instruments.diagnosis",
+    "LRFindResult": "instruments.find",
+    "LRFinder": "instruments.finder",
+    "Monitor": "instruments.monitor",
+    "compare": "instruments.comparison",
+    "cross_validate_lr": "instruments.folds",
+    "diagnose": "instruments.diagnosis",
+    "lr_find": "instruments.find",
+    "lr_range_test": "instruments.find",
+    "lr_sweep": "instruments.sweep",
+    "probe_lr": "instruments.probe",
 }
-_MODULES = ("averages", "functional", "options", "plot", "reference")
+_MODULES = (
+    "averages",
+    "callbacks",
+    "functional",
+    "instruments",
+    "options",
+    "plot",
+    "reference",
+    "report",
+)
 
 if TYPE_CHECKING:
     from ._optimizer.stats import Stats, StepStats
     from .averages import EMA, SWA, Lookahead
+    from .instruments.comparison import compare
+    from .instruments.diagnosis import Diagnosis, Finding, diagnose
+    from .instruments.find import LRFindResult, lr_find, lr_range_test
+    from .instruments.finder import LRFinder
+    from .instruments.folds import cross_validate_lr
+    from .instruments.monitor import Monitor
+    from .instruments.probe import probe_lr
+    from .instruments.sweep import lr_sweep
     from .options import AGC, LossScaler
 
 __all__ = [
     "AGC",
     "EMA",
     "SWA",
+    "Diagnosis",
+    "Finding",
+    "LRFindResult",
+    "LRFinder",
     "Lookahead",
     "LossScaler",
+    "Monitor",
     "NonFiniteError",
     "Optimizer",
     "ParamGroup",
@@ -65,18 +99,28 @@ __all__ = [
     "Stats",
     "StepStats",
     "averages",
+    "callbacks",
+    "compare",
+    "cross_validate_lr",
+    "diagnose",
     "functional",
     "get_include",
     "get_isa",
     "get_library",
     "get_num_threads",
+    "instruments",
     "isas",
     "layerwise",
+    "lr_find",
+    "lr_range_test",
+    "lr_sweep",
     "matrices_only",
     "optimizers",
     "options",
     "plot",
+    "probe_lr",
     "reference",
+    "report",
     "schedules",
     "set_isa",
     "set_num_threads",
