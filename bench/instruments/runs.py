@@ -1,0 +1,213 @@
+"""Real runs, recorded update by update: ``python bench/instruments/runs.py FOLDER [--jobs N]``.
+
+Every problem x optimizer x batch size x rate of a half-decade grid x seed, at a constant rate or
+under a cosine with warm-up. One file a cell (.npz); what FOLDER holds is not made again. Everything
+that is validated reads these files, so that thresholds may be tried without training anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from problems import Problem, problems
+
+import lrcore
+from lrcore import schedules
+
+#: What is recorded of every update; `after` is the loss of the same batch after it, `slope` the
+#: product of gradient and step.
+FIELDS = ("loss", "after", "slope", "cos", "grad_norm", "step_norm", "param_norm", "lr")
+SEEDS = (0, 1, 2)
+DIVERGED = 20.0
+
+
+class Kind(NamedTuple):
+    """An optimizer of the validation, and the powers of ten its rates lie between."""
+
+    make: Any
+    low: float
+    high: float
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        """Half a decade apart."""
+        return 10.0 ** np.arange(self.low, self.high + 0.01, 0.5)
+
+
+KINDS = {
+    "SGD": Kind(lambda p, lr: lrcore.SGD(p, lr=lr), -3.5, 2),
+    "momentum": Kind(lambda p, lr: lrcore.SGD(p, lr=lr, momentum=0.9), -4.5, 1),
+    "Adam": Kind(lambda p, lr: lrcore.Adam(p, lr=lr), -5, 0.5),
+    "RMSprop": Kind(lambda p, lr: lrcore.RMSprop(p, lr=lr), -5, 0.5),
+}
+#: Not used to tune anything: these show whether what was tuned holds for others.
+OTHERS = {
+    "AdamW": Kind(lambda p, lr: lrcore.AdamW(p, lr=lr, weight_decay=0.01), -5, 0.5),
+    "Nesterov": Kind(lambda p, lr: lrcore.SGD(p, lr=lr, momentum=0.9, nesterov=True), -4.5, 1),
+    "Adagrad": Kind(lambda p, lr: lrcore.Adagrad(p, lr=lr), -4, 1.5),
+    "Lion": Kind(lambda p, lr: lrcore.Lion(p, lr=lr), -6, -0.5),
+    "NAdam": Kind(lambda p, lr: lrcore.NAdam(p, lr=lr), -5, 0.5),
+}
+
+
+class Cell(NamedTuple):
+    """All rates and seeds of one problem, optimizer, batch size and shape of the rate."""
+
+    problem: str
+    kind: str
+    size: int
+    shape: str = "constant"
+
+    @property
+    def file(self) -> str:
+        """The name it is kept under."""
+        return f"{self.problem}-{self.kind}-{self.size}-{self.shape}.npz".replace(" ", "_")
+
+
+class Recorded(NamedTuple):
+    """What a file holds: `runs` is (rates, seeds, updates, FIELDS), NaN after a divergence."""
+
+    rates: NDArray[np.float64]
+    runs: NDArray[np.float32]
+    first: NDArray[np.float64]  # loss over the training data before, by seed
+    final: NDArray[np.float64]  # and after, (rates, seeds); inf where it diverged
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """The final loss by rate: geometric mean over the seeds, at most that of the start."""
+        capped = np.minimum(np.nan_to_num(self.final, nan=np.inf), self.first)
+        return np.exp(np.log(np.maximum(capped, 1e-12)).mean(axis=1))
+
+    @property
+    def best(self) -> float:
+        """The rate with the lowest final loss, between the points of the grid by a parabola."""
+        y, i = np.log(self.scores), int(np.argmin(self.scores))
+        if not 0 < i < len(y) - 1:
+            return float(self.rates[i])
+        bend = y[i - 1] - 2 * y[i] + y[i + 1]
+        shift = 0.5 * (y[i - 1] - y[i + 1]) / bend if bend > 0 else 0.0
+        return float(self.rates[i] * 10 ** (0.5 * float(np.clip(shift, -0.5, 0.5))))
+
+
+def optimizer(kind: str, params: dict[str, Any], lr: Any) -> lrcore.Optimizer:
+    """Make the optimizer of that name."""
+    return (KINDS | OTHERS)[kind].make(params, lr)
+
+
+def record(problem: Problem, cell: Cell, lr: float, seed: int) -> tuple[NDArray[np.float32], float]:
+    """Train once; return what was recorded, and the loss over the training data in the end."""
+    params = problem.init(seed)
+    steps = problem.steps
+    rate: Any = lr
+    if cell.shape == "cosine":
+        rate = schedules.Cosine(lr, steps=steps, warmup=steps // 20)
+    opt = optimizer(cell.kind, params, rate)
+    rows = np.full((steps, len(FIELDS)), np.nan, np.float32)
+    first, previous = problem.judge(params), None
+    for t in range(steps):
+        batch = problem.batch(seed, cell.size, t)
+        loss, grads = problem.loss_and_grads(params, batch)
+        g = np.concatenate([x.ravel() for x in grads.values()]).astype(np.float64)
+        if not (math.isfinite(loss) and np.isfinite(g).all()):
+            rows[t, 0] = loss
+            return rows, math.inf
+        before = np.concatenate([x.ravel() for x in params.values()]).astype(np.float64)
+        now = opt.lr
+        opt.step(grads)
+        after = np.concatenate([x.ravel() for x in params.values()]).astype(np.float64)
+        step = after - before
+        size, slope = float(np.linalg.norm(g)), float(g @ step)
+        cos = math.nan
+        if previous is not None and size > 0 and (length := float(np.linalg.norm(previous))) > 0:
+            cos = float(g @ previous) / (size * length)
+        with np.errstate(all="ignore"):
+            rows[t] = (
+                loss,
+                problem.loss_only(params, batch),
+                slope,
+                cos,
+                size,
+                float(np.linalg.norm(step)),
+                float(np.linalg.norm(after)),
+                now,
+            )
+        previous = step
+    final = problem.judge(params)
+    return rows, final if final < DIVERGED * max(first, 1e-3) else math.inf
+
+
+def make(cell: Cell, folder: Path, seeds: tuple[int, ...] = SEEDS) -> Cell:
+    """Make the runs of a cell and keep them."""
+    problem = problems()[cell.problem]
+    rates = (KINDS | OTHERS)[cell.kind].rates
+    runs = np.full((len(rates), len(seeds), problem.steps, len(FIELDS)), np.nan, np.float32)
+    final = np.empty((len(rates), len(seeds)))
+    with np.errstate(all="ignore"):
+        for i, lr in enumerate(rates):
+            for k, seed in enumerate(seeds):
+                runs[i, k], final[i, k] = record(problem, cell, float(lr), seed)
+    first = np.array([problem.judge(problem.init(seed)) for seed in seeds])
+    part = folder / f"{cell.file}.part"
+    with part.open("wb") as file:
+        np.savez(file, rates=rates, runs=runs, first=first, final=final)
+    part.rename(folder / cell.file)
+    return cell
+
+
+def cells(shapes: tuple[str, ...] = ("constant", "cosine"), *, others: bool = True) -> list[Cell]:
+    """All cells, those at a constant rate first."""
+    kinds = [*KINDS, *(OTHERS if others else ())]
+    return [
+        Cell(name, kind, size, shape)
+        for shape in shapes
+        for kind in kinds
+        for name, problem in problems().items()
+        for size in problem.batches
+        if kind in KINDS or size == problem.batches[0]
+    ]
+
+
+def load(folder: Path, cell: Cell) -> Recorded:
+    """Read a cell."""
+    with np.load(folder / cell.file) as kept:
+        return Recorded(kept["rates"], kept["runs"], kept["first"], kept["final"])
+
+
+def recorded(folder: Path, shape: str = "constant") -> Iterator[tuple[Cell, Recorded]]:
+    """Every cell of that shape that is there."""
+    for cell in cells((shape,)):
+        if (folder / cell.file).exists():
+            yield cell, load(folder, cell)
+
+
+def _one_thread() -> None:
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(1, user_api="blas")
+    lrcore.set_num_threads(1)
+
+
+def main() -> None:
+    """Make what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    missing = [cell for cell in cells() if not (args.folder / cell.file).exists()]
+    with ProcessPoolExecutor(args.jobs, get_context("spawn"), _one_thread) as pool:
+        waiting = [pool.submit(make, cell, args.folder) for cell in missing]
+        for number, done in enumerate(waiting, 1):
+            print(f"{number}/{len(missing)} {done.result().file}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
