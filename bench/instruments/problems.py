@@ -1,4 +1,4 @@
-"""The problems on which the instruments are measured, and those on which their thresholds were tuned.
+"""The problems on which the instruments are measured, and on which their thresholds were tuned.
 
 Small, real where real data come with scikit-learn or Python, and different from each other: linear
 and not, convex and not, classes and values, full batches and single rows, clean and noisy.
@@ -20,6 +20,10 @@ from tape import Node
 Array = NDArray[Any]
 Params = dict[str, Array]
 Batch = tuple[Array, Array]
+#: How the parameters start, and the loss of a tape of them.
+Model = tuple[
+    Callable[[np.random.Generator], Params], Callable[[dict[str, Node], Array, Array], Node]
+]
 ROWS_TO_JUDGE = 2000
 
 
@@ -100,7 +104,7 @@ def layers(
         for i in range(count):
             gain = 2.0 if bend is tape.relu and i < count - 1 else 1.0
             w = rng.standard_normal(sizes[i : i + 2]) * np.sqrt(gain / sizes[i])
-            params[f"w{i}"] = (0 * w if zero or count == 1 else w).astype(np.float32)
+            params[f"w{i}"] = (0 * w if count == 1 else w).astype(np.float32)
             params[f"b{i}"] = np.zeros(sizes[i + 1], np.float32)
         return params
 
@@ -115,7 +119,7 @@ def layers(
     return start, loss
 
 
-def residual(inputs: int, width: int, depth: int, classes: int) -> Any:
+def residual(inputs: int, width: int, depth: int, classes: int) -> Model:
     """Blocks h + relu(norm(h) w) between an affine map in and one out."""
 
     def start(rng: np.random.Generator) -> Params:
@@ -142,7 +146,7 @@ def residual(inputs: int, width: int, depth: int, classes: int) -> Any:
     return start, loss
 
 
-def convolutional(channels: int) -> Any:
+def convolutional(channels: int) -> Model:
     """Two 3 x 3 convolutions on images of 8 x 8, then an affine map to 10 classes."""
 
     def start(rng: np.random.Generator) -> Params:
@@ -167,9 +171,9 @@ def convolutional(channels: int) -> Any:
     return start, loss
 
 
-def embedded(symbols: int, context: int, width: int, hidden: int) -> Any:
+def embedded(symbols: int, context: int, width: int, hidden: int) -> Model:
     """The next symbol from those before it: an embedding, one hidden layer, softmax."""
-    inner, top = layers((context * width, hidden, symbols), tape.cross_entropy, tape.tanh)
+    inner, _ = layers((context * width, hidden, symbols), tape.cross_entropy, tape.tanh)
 
     def start(rng: np.random.Generator) -> Params:
         table = rng.standard_normal((symbols, width)).astype(np.float32)
@@ -182,7 +186,7 @@ def embedded(symbols: int, context: int, width: int, hidden: int) -> Any:
     return start, loss
 
 
-def factorised(rows: int, columns: int, rank: int) -> Any:
+def factorised(rows: int, columns: int, rank: int) -> Model:
     """Entries of a matrix as products of two thin ones."""
 
     def start(rng: np.random.Generator) -> Params:

@@ -100,7 +100,7 @@ def rows_of(table: Node, which: NDArray[np.integer]) -> Node:
 
 def convolution(x: Node, w: Node, b: Node) -> Node:
     """3 x 3 windows of (n, height, width, channels), no padding; w is (9 channels, out)."""
-    n, height, width, channels = x.value.shape
+    _, height, width, channels = x.value.shape
     corners = [(i, j) for i in range(3) for j in range(3)]
     a = np.concatenate(
         [x.value[:, i : height - 2 + i, j : width - 2 + j] for i, j in corners], axis=3
