@@ -1,7 +1,7 @@
 """Real runs, recorded update by update: ``python bench/instruments/runs.py FOLDER [--jobs N]``.
 
-Every problem x optimizer x batch size x rate of a half-decade grid x seed, at a constant rate or
-under a cosine with warm-up. One file a cell (.npz); what FOLDER holds is not made again. Everything
+Every problem x optimizer x batch size x rate of a half-decade grid x seed, at a constant rate, under
+a cosine with warm-up, and at a constant rate for four times as long. One file a cell (.npz); what FOLDER holds is not made again. Everything
 that is validated reads these files, so that thresholds may be tried without training anew.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +27,8 @@ from lrcore import schedules
 FIELDS = ("loss", "after", "slope", "cos", "grad_norm", "step_norm", "param_norm", "lr")
 SEEDS = (0, 1, 2)
 DIVERGED = 20.0
+#: How many times the usual number of updates a shape of run has.
+LENGTHS = {"constant": 1, "cosine": 1, "long": 4}
 
 
 class Kind(NamedTuple):
@@ -105,7 +107,7 @@ def optimizer(kind: str, params: dict[str, Any], lr: Any) -> lrcore.Optimizer:
 def record(problem: Problem, cell: Cell, lr: float, seed: int) -> tuple[NDArray[np.float32], float]:
     """Train once; return what was recorded, and the loss over the training data in the end."""
     params = problem.init(seed)
-    steps = problem.steps
+    steps = problem.steps * LENGTHS[cell.shape]
     rate: Any = lr
     if cell.shape == "cosine":
         rate = schedules.Cosine(lr, steps=steps, warmup=steps // 20)
@@ -148,7 +150,8 @@ def make(cell: Cell, folder: Path, seeds: tuple[int, ...] = SEEDS) -> Cell:
     """Make the runs of a cell and keep them."""
     problem = problems()[cell.problem]
     rates = (KINDS | OTHERS)[cell.kind].rates
-    runs = np.full((len(rates), len(seeds), problem.steps, len(FIELDS)), np.nan, np.float32)
+    shape = (len(rates), len(seeds), problem.steps * LENGTHS[cell.shape], len(FIELDS))
+    runs = np.full(shape, np.nan, np.float32)
     final = np.empty((len(rates), len(seeds)))
     with np.errstate(all="ignore"):
         for i, lr in enumerate(rates):
@@ -162,7 +165,7 @@ def make(cell: Cell, folder: Path, seeds: tuple[int, ...] = SEEDS) -> Cell:
     return cell
 
 
-def cells(shapes: tuple[str, ...] = ("constant", "cosine"), *, others: bool = True) -> list[Cell]:
+def cells(shapes: Iterable[str] = LENGTHS, *, others: bool = True) -> list[Cell]:
     """All cells, those at a constant rate first."""
     kinds = [*KINDS, *(OTHERS if others else ())]
     return [
@@ -171,7 +174,7 @@ def cells(shapes: tuple[str, ...] = ("constant", "cosine"), *, others: bool = Tr
         for kind in kinds
         for name, problem in problems().items()
         for size in problem.batches
-        if kind in KINDS or size == problem.batches[0]
+        if (kind in KINDS and shape != "long") or size == problem.batches[0]
     ]
 
 
