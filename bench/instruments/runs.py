@@ -1,15 +1,16 @@
 """Real runs, recorded update by update: ``python bench/instruments/runs.py FOLDER [--jobs N]``.
 
-Every problem x optimizer x batch size x rate of a half-decade grid x seed, at a constant rate, under
-a cosine with warm-up, and at a constant rate for four times as long. One file a cell (.npz); what FOLDER holds is not made again. Everything
-that is validated reads these files, so that thresholds may be tried without training anew.
+Every problem x optimizer x batch size x rate of a half-decade grid x seed, at a constant rate,
+under a cosine with warm-up, and at a constant rate for four times as long; with ``--unseen`` on the
+problems on which nothing was tuned. One file a cell (.npz); what FOLDER holds is not made again.
+Everything that is validated reads these files, so that thresholds may be tried without training.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from problems import Problem, problems
+from unseen import problems as unseen
 
 import lrcore
 from lrcore import schedules
@@ -148,7 +150,7 @@ def record(problem: Problem, cell: Cell, lr: float, seed: int) -> tuple[NDArray[
 
 def make(cell: Cell, folder: Path, seeds: tuple[int, ...] = SEEDS) -> Cell:
     """Make the runs of a cell and keep them."""
-    problem = problems()[cell.problem]
+    problem = (problems() | unseen())[cell.problem]
     rates = (KINDS | OTHERS)[cell.kind].rates
     shape = (len(rates), len(seeds), problem.steps * LENGTHS[cell.shape], len(FIELDS))
     runs = np.full(shape, np.nan, np.float32)
@@ -165,14 +167,16 @@ def make(cell: Cell, folder: Path, seeds: tuple[int, ...] = SEEDS) -> Cell:
     return cell
 
 
-def cells(shapes: Iterable[str] = LENGTHS, *, others: bool = True) -> list[Cell]:
-    """All cells, those at a constant rate first."""
+def cells(
+    shapes: Iterable[str] = LENGTHS, *, others: bool = True, of: Mapping[str, Problem] | None = None
+) -> list[Cell]:
+    """All cells of these problems, those at a constant rate first."""
     kinds = [*KINDS, *(OTHERS if others else ())]
     return [
         Cell(name, kind, size, shape)
         for shape in shapes
         for kind in kinds
-        for name, problem in problems().items()
+        for name, problem in (problems() if of is None else of).items()
         for size in problem.batches
         if (kind in KINDS and shape != "long") or size == problem.batches[0]
     ]
@@ -184,9 +188,11 @@ def load(folder: Path, cell: Cell) -> Recorded:
         return Recorded(kept["rates"], kept["runs"], kept["first"], kept["final"])
 
 
-def recorded(folder: Path, shape: str = "constant") -> Iterator[tuple[Cell, Recorded]]:
+def recorded(
+    folder: Path, shape: str = "constant", of: Mapping[str, Problem] | None = None
+) -> Iterator[tuple[Cell, Recorded]]:
     """Every cell of that shape that is there."""
-    for cell in cells((shape,)):
+    for cell in cells((shape,), of=of):
         if (folder / cell.file).exists():
             yield cell, load(folder, cell)
 
@@ -203,9 +209,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--unseen", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    missing = [cell for cell in cells() if not (args.folder / cell.file).exists()]
+    wanted = cells(of=unseen() if args.unseen else None)
+    missing = [cell for cell in wanted if not (args.folder / cell.file).exists()]
     with ProcessPoolExecutor(args.jobs, get_context("spawn"), _one_thread) as pool:
         waiting = [pool.submit(make, cell, args.folder) for cell in missing]
         for number, done in enumerate(waiting, 1):
