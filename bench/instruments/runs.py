@@ -29,6 +29,8 @@ from lrcore import schedules
 FIELDS = ("loss", "after", "slope", "cos", "grad_norm", "step_norm", "param_norm", "lr")
 SEEDS = (0, 1, 2)
 DIVERGED = 20.0
+#: Share of the first loss that counts as solved.
+SOLVED = 0.01
 #: How many times the usual number of updates a shape of run has.
 LENGTHS = {"constant": 1, "cosine": 1, "long": 4}
 
@@ -86,9 +88,28 @@ class Recorded(NamedTuple):
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """The final loss by rate: geometric mean over the seeds, at most that of the start."""
+        """The final loss by rate: geometric mean over the seeds, at most that of the start.
+
+        A hundredth of the loss at the start is added, or runs that fit the data to the last digit
+        would differ from those that fit them to the sixth.
+        """
         capped = np.minimum(np.nan_to_num(self.final, nan=np.inf), self.first)
-        return np.exp(np.log(np.maximum(capped, 1e-12)).mean(axis=1))
+        return np.exp(np.log(capped + SOLVED * self.first).mean(axis=1))
+
+    def band(self, share: float = 0.05) -> tuple[float, float]:
+        """The rates whose score is at most so much above the lowest, interpolated."""
+        y, x = np.log(self.scores), np.log(self.rates)
+        i, line = int(np.argmin(y)), y.min() + math.log1p(share)
+        low = high = i
+        while low > 0 and y[low - 1] <= line:
+            low -= 1
+        while high < len(y) - 1 and y[high + 1] <= line:
+            high += 1
+        edges = [x[low], x[high]]
+        for side, (at, out) in enumerate(((low, low - 1), (high, high + 1))):
+            if 0 <= out < len(y):
+                edges[side] += (x[out] - x[at]) * (line - y[at]) / (y[out] - y[at])
+        return math.exp(edges[0]), math.exp(edges[1])
 
     @property
     def best(self) -> float:
