@@ -1,0 +1,377 @@
+"""The checks a diagnosis is made of: each measures one thing and compares it with its null.
+
+A check returns a finding as a tuple, or None; `all_of` makes them all and says which verdict they
+amount to. The lines are in `thresholds`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import rate
+from .curve import Curve
+from .measures import Part, Trend, normal_tail, parts, poisson_tail, trend
+from .thresholds import LIMIT
+
+__all__ = ["Found", "all_of"]
+
+NAN = math.nan
+
+
+class Found(NamedTuple):
+    """The fields of a Finding."""
+
+    code: str
+    start: int
+    stop: int
+    statistic: str
+    value: float
+    null: float
+    threshold: float
+    confidence: float
+    values: dict[str, Any]
+
+
+class Levels(NamedTuple):
+    """Mean losses: of the first window of the run, of the last, and of the best before it."""
+
+    start: float
+    last: float
+    best: float
+    best_stop: int  # where the best window ends
+    last_start: int
+    above_start: float  # how many errors the last is above that at the start
+    above_best: float
+
+
+# -------------------------------------------------------------------------------- levels
+
+
+def levels(curve: Curve) -> Levels:
+    """Compare the ends of a run with its best window; errors from the spread inside windows."""
+    whole = Part(curve, 0, len(curve))
+    count = max(5, min(10, len(curve) // 2))
+    windows = [whole.slice(i / count, (i + 1) / count) for i in range(count)]
+    windows = [w for w in windows if w.total("n") > 0]
+    if len(windows) < 3:
+        mean = whole.loss()
+        return Levels(mean, mean, mean, 0, 0, 0.0, 0.0)
+    means = np.array([w.loss() for w in windows])
+    errors = np.array([_error(w) for w in windows])
+    best = int(np.argmin(means[:-1]))
+    # The start is where nothing was learnt yet: the first tenth of the first window.
+    first = windows[0].slice(0, 0.1)
+    start = first.loss() if first.total("n") else float(means[0])
+
+    def above(i: int) -> float:
+        error = math.hypot(errors[-1], errors[i])
+        gap = float(means[-1] - means[i])
+        return 0.0 if gap <= 0 else gap / error if error > 0 else math.inf
+
+    return Levels(
+        max(start, float(means[0])),
+        float(means[-1]),
+        float(means[best]),
+        windows[best].stop,
+        windows[-1].start,
+        above(0),
+        above(best),
+    )
+
+
+def _error(part: Part) -> float:
+    """The error of the mean of a window, from five batches about a line through them."""
+    y, _ = part.batches(most=10)
+    k = len(y)
+    if k < 4:
+        return math.inf
+    x = np.linspace(-0.5, 0.5, k)
+    rest = y - y.mean() - x * (x @ y) / (x @ x)
+    lag = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300) + 2 / k
+    lag = min(max(lag, 0.0), 0.8)
+    return math.sqrt(float(rest @ rest) / (k - 2) / k * (1 + lag) / (1 - lag))
+
+
+def diverged(curve: Curve, at: Levels) -> Found | None:
+    """Non-finite to the end or often; or far up, significantly, and not come down."""
+    bad = curve["bad"]
+    total = int(bad.sum())
+    if total:
+        places = np.flatnonzero(bad)
+        first = int(places[0]) * curve.width
+        seen = Part(curve, 0, len(curve))
+        share = total / max(curve.steps, 1)
+        back = places[-1] < len(curve) - max(len(curve) // 20, 1)
+        if not back or share > LIMIT["spike_rate"]:
+            values = {"count": total, "first": first, "last": NAN, "best": at.best}
+            return Found("diverged", first, seen.stop, "nonfinite", total, 0.0, 1.0, 1.0, values)
+    sure = at.above_best > LIMIT["level_z"]
+    risen = at.last - at.best
+    ratio = at.last / at.start if at.start > 0 else NAN
+    values = {"last": at.last, "best": at.best}
+    span = (at.best_stop, curve.steps)
+    if sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]:
+        line = LIMIT["diverged_ratio"]
+        return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
+    high = at.best > 0 and at.last / at.best > LIMIT["level_ratio"]
+    if sure and high and risen > LIMIT["regained"] * (at.start - at.best):
+        line = LIMIT["level_ratio"]
+        return Found("diverged", *span, "level", at.last / at.best, 1.0, line, 0.95, values)
+    return None
+
+
+def nonfinite(curve: Curve) -> Found | None:
+    """Any loss that is no number."""
+    bad = curve["bad"]
+    total = int(bad.sum())
+    if not total:
+        return None
+    places = np.flatnonzero(bad)
+    first, last = int(places[0]) * curve.width, (int(places[-1]) + 1) * curve.width
+    stop = min(last, curve.steps)
+    values = {"count": total, "first": first}
+    return Found("nonfinite", first, stop, "nonfinite", total, 0.0, 1.0, 1.0, values)
+
+
+def risen(curve: Curve, at: Levels) -> Found | None:
+    """The last window significantly above the best one."""
+    if at.best <= 0 or at.above_best <= LIMIT["level_z"]:
+        return None
+    ratio = at.last / at.best
+    if ratio <= LIMIT["level_ratio"]:
+        return None
+    values = {"change": at.last - at.best, "last": at.last, "best": at.best}
+    line = LIMIT["level_ratio"]
+    return Found("rising", at.best_stop, curve.steps, "level", ratio, 1.0, line, 0.95, values)
+
+
+# ---------------------------------------------------------------------- spikes, swinging
+
+
+def spiking(part: Part) -> Found | None:
+    """More spikes than one in a thousand updates; a Poisson count."""
+    count, steps = int(part.total("spikes")), part.steps
+    chance = poisson_tail(count, LIMIT["spike_rate"] * steps)
+    if chance > LIMIT["alpha"]:
+        return None
+    where = np.flatnonzero(part.row("spikes"))
+    start = part.start + int(where[0]) * part.curve.width
+    stop = min(part.start + (int(where[-1]) + 1) * part.curve.width, part.stop)
+    values = {"count": count, "every": round(steps / count)}
+    line = LIMIT["spike_rate"]
+    share = count / steps
+    return Found("spiking", start, stop, "spike_rate", share, 0.0, line, 0.95, values)
+
+
+def oscillating(part: Part, falling: bool) -> Found | None:
+    """Turns at more updates than noise does, neighbours on opposite sides, and no descent."""
+    half = part.slice(0.5, 1)
+    moves = half.total("moves")
+    square = half.total("move2")
+    if moves < LIMIT["least_steps"] / 2 or square <= 0 or falling:
+        return None
+    # Of differences: white noise has -1/2, swinging from side to side -1.
+    lag = 1 + 2 * half.total("move_move") / square
+    turning = (half.total("turns") - 2 * moves / 3) / math.sqrt(16 * moves / 90)
+    line = min(LIMIT["lag1"], -5 * math.sqrt(2 / moves))
+    if lag > line or turning < LIMIT["turning_z"]:
+        return None
+    values = {"turning_z": turning}
+    return Found("oscillating", half.start, half.stop, "lag1", lag, 0.0, line, 0.95, values)
+
+
+# ---------------------------------------------------------------------------- overfitting
+
+
+def overfitting(curve: Curve, falling: bool) -> Found | None:
+    """The validation loss rises from its minimum on, while the training loss falls."""
+    seen = np.flatnonzero(curve["count:val_loss"])
+    seen = seen[seen >= int(LIMIT["ignored_share"] * len(curve))]
+    if len(seen) < LIMIT["least_val"] or not falling:
+        return None
+    v = curve.val_loss[seen]
+    smooth = v.copy()
+    smooth[1:-1] = np.median([v[:-2], v[1:-1], v[2:]], axis=0)
+    low = int(np.argmin(smooth))
+    after = v[low + 1 :]
+    k = len(after)
+    if k < LIMIT["least_rise"]:
+        return None
+    x = np.linspace(-0.5, 0.5, k)
+    rise = float(x @ after / (x @ x))
+    rest = after - after.mean() - rise * x
+    # Around the line, but at least what the points before jump by.
+    square = float(rest @ rest) / max(k - 2, 1)
+    lag = min(max(float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300) + 2 / k, 0), 0.8)
+    error = math.sqrt(
+        max(square, 1e-18 * float(v[low]) ** 2) / float(x @ x) * (1 + lag) / (1 - lag)
+    )
+    z = min(rise / error, 40.0)
+    gone = float(after[-max(k // 4, 2) :].mean() - smooth[low])
+    fell = float(v[0] - smooth[low])
+    line = 4.0
+    if z < line or gone < LIMIT["overfit_share"] * max(fell, abs(float(smooth[low]))):
+        return None
+    at = int(seen[low]) * curve.width
+    values = {"at": at, "minimum": float(smooth[low]), "now": float(after[-1])}
+    return Found("overfitting", at, curve.steps, "val_rise_z", z, 0.0, line, 0.97, values)
+
+
+# --------------------------------------------------------------------------------- all
+
+
+def all_of(curve: Curve, rule: Any) -> tuple[str, float, list[Found], dict[str, float]]:
+    """Return verdict, confidence, findings and the chances of the rate."""
+    at = levels(curve)
+    burst = diverged(curve, at)
+    if too_short := _too_short(curve):
+        if burst is not None:
+            return "diverged", burst.confidence, [burst], {}
+        return "not_enough_data", 1.0, [too_short], {}
+    part, jumps = parts(curve)
+    half = part.slice(0.5, 1)
+    slope = trend(half)
+    falling = slope.z < LIMIT["falling_z"]
+    sure = [burst, spiking(part)]
+    swing, over = oscillating(part, falling), overfitting(curve, falling)
+    found = [one for one in (*sure, swing, over) if one is not None]
+    if burst is None and (bad := nonfinite(curve)):
+        found.append(bad)
+    up = risen(curve, at) if burst is None else None
+    if jumps:
+        found.append(_jumps(part, jumps))
+    chances = rate.chances(part, slope, at.start, rule)
+    if burst is not None:
+        return "diverged", burst.confidence, found, chances
+    _rate_verdict(part, chances, up, found)
+    for code in ("spiking", "lr_too_high", "oscillating", "lr_too_low", "overfitting"):
+        for one in found:
+            if one.code == code:
+                return code, one.confidence, _first(one, found), chances
+    verdict, confidence = _quiet(part, half, slope, at, chances, found)
+    return verdict, confidence, found, chances
+
+
+def _first(one: Found, found: list[Found]) -> list[Found]:
+    return [one, *(other for other in found if other is not one)]
+
+
+def _too_short(curve: Curve) -> Found | None:
+    """Too few losses; a log of epochs, with a validation loss at each, needs fewer."""
+    by_epoch = 2 * curve["count:val_loss"].sum() >= curve.steps > 0
+    least = LIMIT["least_epochs" if by_epoch else "least_steps"]
+    if curve["n"].sum() >= least:
+        return None
+    values = {"steps": curve.steps, "least": int(least)}
+    steps = curve.steps
+    return Found("not_enough_data", 0, steps, "steps", steps, least, least, 1.0, values)
+
+
+def _jumps(part: Part, count: int) -> Found:
+    values = {"count": count}
+    return Found("rate_jumps", part.start, part.stop, "count", count, 0.0, 0.0, 1.0, values)
+
+
+def _rate_verdict(
+    part: Part, chances: dict[str, float], up: Found | None, found: list[Found]
+) -> None:
+    """Add what the steps say of the rate, or that they do not say it clearly."""
+    if not chances:
+        if up is not None:
+            found.append(up)
+        return
+    best = max(chances, key=chances.__getitem__)
+    name, value, null, line = rate.reason(part, best)
+    shares = {key: round(100 * share) for key, share in chances.items()}
+    if best != "good" and chances[best] >= LIMIT["assert_chance"]:
+        code = f"lr_{best}"
+        found.append(
+            Found(code, part.start, part.stop, name, value, null, line, chances[best], shares)
+        )
+    elif chances[best] < LIMIT["clear_chance"]:
+        code = "rate_unclear"
+        found.append(
+            Found(code, part.start, part.stop, name, value, null, line, chances[best], shares)
+        )
+    if up is not None:
+        found.append(up)
+
+
+def _quiet(
+    part: Part,
+    half: Part,
+    slope: Trend,
+    at: Levels,
+    chances: dict[str, float],
+    found: list[Found],
+) -> tuple[str, float]:
+    """Append what the trend says where nothing is wrong; return verdict and confidence."""
+    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
+    span = (half.start, half.stop)
+    z = ("trend_z", slope.z, 0.0)
+    if slope.z > -LIMIT["falling_z"]:
+        found.append(Found("rising", *span, *z, -LIMIT["falling_z"], 0.9, values))
+        return "inconclusive", 0.5
+    if slope.z < LIMIT["falling_z"]:
+        return _falling(part, half, slope, at, chances, found)
+    ratio = at.last / at.start if at.start > 0 else NAN
+    rates = part.curve.lr[part.curve["count:lr"] > 0]
+    annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
+    if ratio < LIMIT["solved_ratio"] or (annealed and ratio < LIMIT["fell_ratio"]):
+        found.append(
+            Found("converged", *span, "ratio", ratio, 1.0, LIMIT["fell_ratio"], 0.9, values)
+        )
+        return "converged", 0.9
+    line = LIMIT["falling_z"]
+    if ratio > LIMIT["fell_ratio"]:
+        found.append(
+            Found("never_fell", 0, part.stop, "ratio", ratio, 0.5, LIMIT["fell_ratio"], 0.9, values)
+        )
+        return "inconclusive", 0.5
+    if chances.get("good", 0.0) >= LIMIT["clear_chance"]:
+        found.append(Found("plateau", *span, *z, line, chances["good"], values))
+        return "plateau", chances["good"]
+    found.append(Found("flat", *span, *z, line, 0.9, values))
+    return "inconclusive", 0.5
+
+
+def _falling(
+    part: Part,
+    half: Part,
+    slope: Trend,
+    at: Levels,
+    chances: dict[str, float],
+    found: list[Found],
+) -> tuple[str, float]:
+    """What a falling loss says: healthy, unless it falls as fast as ever."""
+    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
+    fell = at.start - at.last
+    late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
+    line = LIMIT["late_share"]
+    found.append(
+        Found(
+            "falling",
+            half.start,
+            half.stop,
+            "trend_z",
+            slope.z,
+            0.0,
+            LIMIT["falling_z"],
+            1 - normal_tail(-slope.z),
+            values,
+        )
+    )
+    if late > line:
+        found.append(
+            Found(
+                "still_falling", half.start, half.stop, "late_share", late, 0.2, line, 0.9, values
+            )
+        )
+        if not chances:
+            return "inconclusive", 0.5
+    if chances and chances["good"] < LIMIT["clear_chance"]:
+        return "inconclusive", 0.5
+    return "healthy", chances.get("good", 0.7)
