@@ -68,7 +68,8 @@ def text(result: ProbeResult) -> str:
         f"Probe of {what} {result.lr:.3g}: {len(result.losses)} x {result.horizon} updates at "
         f"each factor, from a loss of {number(result.before)}",
         "",
-        f"{'factor':>8} {'rate':>10} {'loss after':>12}  difference to factor 1 [{result.level:.3g} %]",
+        f"{'factor':>8} {'rate':>10} {'loss after':>12}  "
+        f"difference to factor 1 [{result.level:.3g} %]",
     ]
     for j, factor in enumerate(result.factors):
         loss = "diverged" if math.isinf(result.means[j]) else number(float(result.means[j]))
