@@ -100,7 +100,7 @@ Job = tuple[float, int, tuple[Any, ...]]
 Outcome = tuple[str, float, str, str, float]
 
 
-def _attempt(train: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
+def attempt(train: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
     """Make one run where the executor wants it."""
     start = time.perf_counter()
     kind, score, said, trace = "done", math.nan, "", ""
@@ -128,7 +128,7 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
 
 
-def _run(job: Job, outcome: Outcome) -> SweepRun:
+def made_of(job: Job, outcome: Outcome) -> SweepRun:
     kind, score, said, trace, seconds = outcome
     diverged = kind == "diverged" or (kind == "done" and not math.isfinite(score))
     score = math.inf if kind == "diverged" else score
@@ -210,14 +210,14 @@ def run_all(
     interrupted = False
 
     def note(i: int, outcome: Outcome) -> None:
-        made[i] = _run(jobs[i], outcome)
+        made[i] = made_of(jobs[i], outcome)
         if on_run is not None:
             on_run(i, made[i])
 
     try:
         if executor is None:
             for i, job in enumerate(jobs):
-                note(i, _attempt(train, job[2]))
+                note(i, attempt(train, job[2]))
         else:
             interrupted = _on(executor, train, jobs, note)
     except KeyboardInterrupt:
@@ -250,7 +250,7 @@ def _on(
         try:
             for i, job in enumerate(jobs):
                 try:
-                    waiting[executor.submit(_attempt, train, job[2])] = i
+                    waiting[executor.submit(attempt, train, job[2])] = i
                 except BrokenExecutor as error:
                     note(i, _lost(error))
             _collect(waiting, note)
