@@ -31,6 +31,8 @@ SEEDS = (0, 1, 2)
 DIVERGED = 20.0
 #: Share of the first loss that counts as solved.
 SOLVED = 0.01
+#: How far above the best score a good rate may be, and where that may be disputed.
+GOOD, BORDER = 1.25, (1.1, 1.5)
 #: How many times the usual number of updates a shape of run has.
 LENGTHS = {"constant": 1, "cosine": 1, "long": 4}
 
@@ -110,6 +112,19 @@ class Recorded(NamedTuple):
             if 0 <= out < len(y):
                 edges[side] += (x[out] - x[at]) * (line - y[at]) / (y[out] - y[at])
         return math.exp(edges[0]), math.exp(edges[1])
+
+    @property
+    def labels(self) -> list[str]:
+        """What each rate is: good within a quarter of the best score, else too low or too high."""
+        y, i = self.scores, int(np.argmin(self.scores))
+        side = ["too_low" if k < i else "too_high" for k in range(len(y))]
+        return ["good" if y[k] <= GOOD * y[i] else side[k] for k in range(len(y))]
+
+    @property
+    def borderline(self) -> NDArray[np.bool_]:
+        """Which rates another seed might label otherwise."""
+        share = self.scores / self.scores.min()
+        return (share > BORDER[0]) & (share < BORDER[1])
 
     @property
     def best(self) -> float:
