@@ -1,0 +1,115 @@
+"""A sweep in words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .sweep import SweepResult
+
+__all__ = ["notes", "number", "text"]
+
+
+def number(x: float) -> str:
+    """A score in five digits."""
+    return f"{x:.5g}" if math.isfinite(x) else "-"
+
+
+def notes(result: SweepResult) -> tuple[str, ...]:
+    """What to know before the answer is trusted."""
+    out = []
+    planned = len(result.lrs) * len(result.seeds)
+    if result.interrupted:
+        out.append(f"Interrupted: {len(result.runs)} of {planned} runs were made.")
+    if result.failures:
+        first = result.failures[0]
+        out.append(
+            f"{len(result.failures)} of {len(result.runs)} runs failed; the first (lr={first.lr:g}, "
+            f"{result.column} {first.seed}): {first.error}"
+        )
+    if math.isnan(result.best):
+        low = float(np.min(result.lrs))
+        out.append(
+            f"Every rate diverged: sweep smaller ones, from {low / 1000:.2g} to {low / 3:.2g}."
+        )
+    elif result.edge:
+        low = result.edge == "low"
+        to = result.best / 100 if low else result.best * 100
+        out.append(
+            f"The best rate is the {'smallest' if low else 'largest'} of the grid, and a better one "
+            f"may be beyond: widen the grid to {to:.2g}."
+        )
+    if len(result.seeds) == 1 and not math.isnan(result.best):
+        out.append("One run a rate: how much of a difference is chance cannot be told.")
+    return tuple(out)
+
+
+def _answer(result: SweepResult) -> str:
+    """The rate to use and why, in a sentence."""
+    if math.isnan(result.best):
+        return "No rate to use."
+    at = int(np.flatnonzero(result.lrs == result.best)[0])
+    best = f"mean score {number(result.adjusted[at])}"
+    if math.isnan(result.errors[at]):
+        return f"Use lr = {result.chosen:g}: {best}, the lowest."
+    best += f" +- {number(result.errors[at])}"
+    low, high = result.band
+    if low == high:
+        return (
+            f"Use lr = {result.chosen:g}: {best}, and no neighbour is within one standard error "
+            "of it."
+        )
+    if result.rule == "best":
+        return (
+            f"Use lr = {result.chosen:g}: {best}, the lowest; the rates from {low:g} to {high:g} "
+            "are within one standard error of it."
+        )
+    return (
+        f"Use lr = {result.chosen:g}. The lowest score is that of {result.best:g} ({best}), and "
+        f"the rates from {low:g} to {high:g} cannot be told from it: they are within one standard "
+        f"error. {result.chosen:g} is the middle of these, farthest from both ends."
+    )
+
+
+def _mark(result: SweepResult, i: int) -> str:
+    """What is said at the end of the line of a rate."""
+    words = []
+    row = result.scores[i]
+    made = int((~np.isnan(row)).sum())
+    diverged = int(np.isinf(row).sum())
+    if diverged:
+        words.append(f"{diverged} of {made} diverged" if made > 1 else "diverged")
+    failed = sum(run.lr == result.lrs[i] for run in result.failures)
+    if failed:
+        words.append(f"{failed} failed")
+    if result.lrs[i] == result.best:
+        words.append("best")
+    if result.lrs[i] == result.chosen:
+        words.append("<- use")
+    return ", ".join(words)
+
+
+def text(result: SweepResult) -> str:
+    """A table of the rates, the one to use, and what to know before it is trusted."""
+    count, columns = len(result.lrs), len(result.seeds)
+    plural = "" if columns == 1 else "s"
+    lines = [
+        f"Learning-rate sweep: {count} rate{'' if count == 1 else 's'} x {columns} "
+        f"{result.column}{plural}, {len(result.runs)} runs in {result.seconds:.1f} s",
+        "",
+        f"{'rate':>12} {'mean score':>12} {'std. error':>12}",
+    ]
+    for i in np.argsort(result.lrs, kind="stable"):
+        cells = f"{result.lrs[i]:>12.6g} {number(result.means[i]):>12} {number(result.errors[i]):>12}"
+        lines.append(f"{cells}   {_mark(result, int(i))}".rstrip())
+    lines += ["", _answer(result), *result.notes]
+    if math.isfinite(result.lr_sensitivity) and count > 1:
+        bound = "at least " if result.initial is None and np.isinf(result.means).any() else ""
+        lines.append(
+            f"Rate sensitivity {bound}{number(result.lr_sensitivity)}: what a rate of this grid "
+            "costs on average against the best."
+        )
+    return "\n".join(lines)
