@@ -189,13 +189,15 @@ def run_all(
     jobs: Sequence[Job],
     executor: Executor | None,
     on_run: Callable[[SweepRun], object] | None = None,
+    needs: object = None,
 ) -> tuple[tuple[SweepRun, ...], bool]:
     """Make the runs of `jobs`, and return those that were made in the order of `jobs`.
 
     Also whether Ctrl-C came before they were all made. The first one stops what waits and keeps
-    what is done; runs that are under way elsewhere are awaited, unless Ctrl-C comes again.
+    what is done; runs that are under way elsewhere are awaited, unless Ctrl-C comes again. `needs` is
+    the user's function if `train` is not.
     """
-    executor = _checked_executor(who, executor, train)
+    executor = _checked_executor(who, executor, train if needs is None else needs)
     made: dict[int, SweepRun] = {}
     interrupted = False
 
