@@ -6,7 +6,7 @@ import math
 import pickle
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -158,6 +158,14 @@ def checked_rates(who: str, name: str, lrs: object) -> tuple[float, ...]:
     return found
 
 
+def checked_callback(who: str, on_run: Any) -> Callable[[int, SweepRun], object] | None:
+    """What is called after each run, without the run's place."""
+    if on_run is None:
+        return None
+    checked_function(who, "on_run", on_run)
+    return lambda _, run: on_run(run)
+
+
 def checked_function(who: str, name: str, f: object) -> Any:
     """A callable."""
     return Instance("a function", callable).check(who, name, f)
@@ -176,9 +184,9 @@ def _checked_executor(who: str, executor: object, train: object) -> Executor | N
             pickle.dumps(train)
         except Exception as error:
             raise TypeError(
-                f"{who}: train must be picklable for a pool of processes: define it with def at the "
-                "top of a module (no lambda, no function in a function) and hand it what it needs "
-                f"with functools.partial, got {_text(error)}"
+                f"{who}: train must be picklable for a pool of processes: define it with def at "
+                "the top of a module (no lambda, no function in a function) and hand it what it "
+                f"needs with functools.partial, got {_text(error)}"
             ) from None
     return executor
 
@@ -188,14 +196,14 @@ def run_all(
     train: Callable[..., Any],
     jobs: Sequence[Job],
     executor: Executor | None,
-    on_run: Callable[[SweepRun], object] | None = None,
+    on_run: Callable[[int, SweepRun], object] | None = None,
     needs: object = None,
-) -> tuple[tuple[SweepRun, ...], bool]:
-    """Make the runs of `jobs`, and return those that were made in the order of `jobs`.
+) -> tuple[dict[int, SweepRun], bool]:
+    """Make the runs of `jobs`, and return those that were made by their place in `jobs`.
 
     Also whether Ctrl-C came before they were all made. The first one stops what waits and keeps
-    what is done; runs that are under way elsewhere are awaited, unless Ctrl-C comes again. `needs` is
-    the user's function if `train` is not.
+    what is done; runs that are under way elsewhere are awaited, unless Ctrl-C comes again. `needs`
+    is the user's function if `train` is not.
     """
     executor = _checked_executor(who, executor, train if needs is None else needs)
     made: dict[int, SweepRun] = {}
@@ -204,7 +212,7 @@ def run_all(
     def note(i: int, outcome: Outcome) -> None:
         made[i] = _run(jobs[i], outcome)
         if on_run is not None:
-            on_run(made[i])
+            on_run(i, made[i])
 
     try:
         if executor is None:
@@ -216,12 +224,12 @@ def run_all(
         if executor is not None:
             raise
         interrupted = True
-    runs = tuple(made[i] for i in sorted(made))
-    if interrupted and not runs:
+    if interrupted and not made:
         raise KeyboardInterrupt
-    if not interrupted and all(run.failed for run in runs):
+    if not interrupted and all(run.failed for run in made.values()):
+        runs = tuple(made[i] for i in sorted(made))
         raise SweepError(_all_failed(who, runs), runs)
-    return runs, interrupted
+    return made, interrupted
 
 
 def _all_failed(who: str, runs: tuple[SweepRun, ...]) -> str:
@@ -280,7 +288,7 @@ def _lost(error: BaseException) -> Outcome:
     if isinstance(error, BrokenExecutor):
         text += (
             " (a worker died: out of memory, a crash in compiled code, or train cannot be imported "
-            'there; it must be in a module, and the script that starts the pool under if __name__ '
+            "there; it must be in a module, and the script that starts the pool under if __name__ "
             '== "__main__")'
         )
     return "failed", math.nan, text, "", 0.0

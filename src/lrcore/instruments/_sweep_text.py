@@ -27,8 +27,8 @@ def notes(result: SweepResult) -> tuple[str, ...]:
     if result.failures:
         first = result.failures[0]
         out.append(
-            f"{len(result.failures)} of {len(result.runs)} runs failed; the first (lr={first.lr:g}, "
-            f"{result.column} {first.seed}): {first.error}"
+            f"{len(result.failures)} of {len(result.runs)} runs failed; the first (lr={first.lr:g}"
+            f", {result.column} {first.seed}): {first.error}"
         )
     if math.isnan(result.best):
         low = float(np.min(result.lrs))
@@ -39,8 +39,8 @@ def notes(result: SweepResult) -> tuple[str, ...]:
         low = result.edge == "low"
         to = result.best / 100 if low else result.best * 100
         out.append(
-            f"The best rate is the {'smallest' if low else 'largest'} of the grid, and a better one "
-            f"may be beyond: widen the grid to {to:.2g}."
+            f"The best rate is the {'smallest' if low else 'largest'} of the grid, and a better "
+            f"one may be beyond: widen the grid to {to:.2g}."
         )
     if len(result.seeds) == 1 and not math.isnan(result.best):
         out.append("One run a rate: how much of a difference is chance cannot be told.")
@@ -103,13 +103,15 @@ def text(result: SweepResult) -> str:
         f"{'rate':>12} {'mean score':>12} {'std. error':>12}",
     ]
     for i in np.argsort(result.lrs, kind="stable"):
-        cells = f"{result.lrs[i]:>12.6g} {number(result.means[i]):>12} {number(result.errors[i]):>12}"
+        cells = (
+            f"{result.lrs[i]:>12.6g} {number(result.means[i]):>12} {number(result.errors[i]):>12}"
+        )
         lines.append(f"{cells}   {_mark(result, int(i))}".rstrip())
     lines += ["", _answer(result), *result.notes]
-    if math.isfinite(result.lr_sensitivity) and count > 1:
-        bound = "at least " if result.initial is None and np.isinf(result.means).any() else ""
+    if result.initial is not None and math.isfinite(result.lr_sensitivity) and count > 1:
         lines.append(
-            f"Rate sensitivity {bound}{number(result.lr_sensitivity)}: what a rate of this grid "
-            "costs on average against the best."
+            f"Rate sensitivity {number(result.lr_sensitivity)}: what a rate of this grid costs on "
+            "average against the best, nothing being counted as worse than "
+            f"{number(result.initial)} before training."
         )
     return "\n".join(lines)

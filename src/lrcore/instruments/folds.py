@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._domain import Interval
-from ._runs import SweepRun, checked_function, checked_rates, run_all
+from ._runs import SweepRun, checked_callback, checked_function, checked_rates, run_all
 from .sweep import RULE, SweepResult, swept
 
 __all__ = ["cross_validate_lr"]
@@ -111,11 +112,12 @@ def cross_validate_lr(
     count = _common_length(data)
     labels = _as_long(count, "stratify", stratify)
     folds = _folds(data, count, cv, seed, labels, _as_long(count, "groups", groups))
-    columns = tuple(range(len(folds)))
+    columns, called = tuple(range(len(folds))), checked_callback(WHO, on_run)
     jobs = [(lr, j, (train, data, *folds[j], lr)) for j in columns for lr in grid]
     start = time.perf_counter()
-    runs, interrupted = run_all(WHO, _on_fold, jobs, executor, on_run, needs=train)
-    return swept(grid, columns, runs, interrupted, None, rule, "fold", start)
+    made, interrupted = run_all(WHO, _on_fold, jobs, executor, called, needs=train)
+    result = swept(grid, columns, made.values(), interrupted, rule=rule, column="fold")
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def _on_fold(
@@ -168,7 +170,9 @@ def _as_long(count: int, name: str, labels: Any) -> Any:
         return None
     if isinstance(labels, (str, bytes)) or np.ndim(labels) == 0 or len(labels) != count:
         got = len(labels) if hasattr(labels, "__len__") else labels
-        raise ValueError(f"{WHO}: {name} must have one label for each of {count} samples, got {got}")
+        raise ValueError(
+            f"{WHO}: {name} must have one label for each of {count} samples, got {got}"
+        )
     return labels
 
 
@@ -206,7 +210,8 @@ def _folds(
         pairs = cv
     else:
         raise TypeError(
-            f"{WHO}: cv must be an integer >= 2, a splitter or (train, validation) pairs, got {cv!r}"
+            f"{WHO}: cv must be an integer >= 2, a splitter or (train, validation) pairs, "
+            f"got {cv!r}"
         )
     found = [_checked_pair(f"cv[{i}]", pair, count) for i, pair in enumerate(pairs)]
     if not found:
@@ -237,7 +242,8 @@ def _checked_pair(name: str, pair: Any, count: int) -> tuple[Indices, Indices]:
     both = np.intersect1d(*parts)
     if len(both):
         raise ValueError(
-            f"{WHO}: {name} must keep training and validation apart, got {len(both)} samples in both"
+            f"{WHO}: {name} must keep training and validation apart, "
+            f"got {len(both)} samples in both"
         )
     return parts
 
@@ -247,7 +253,9 @@ def _indices(name: str, part: Any, count: int) -> Indices:
     if found.dtype == np.bool_ and found.shape == (count,):
         found = np.flatnonzero(found)
     if found.ndim != 1 or not len(found) or found.dtype.kind not in "iu":
-        raise ValueError(f"{WHO}: {name} must be indices or a mask, at least one, got {part!r:.100}")
+        raise ValueError(
+            f"{WHO}: {name} must be indices or a mask, at least one, got {part!r:.100}"
+        )
     if int(found.min()) < 0 or int(found.max()) >= count:
         worst = int(found.min()) if int(found.min()) < 0 else int(found.max())
         raise ValueError(f"{WHO}: {name} must be in [0, {count}), got {worst}")

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from .._domain import Choice, Interval
 from ._runs import (
     SweepError,
     SweepRun,
+    checked_callback,
     checked_function,
     checked_rates,
     checked_seeds,
@@ -90,7 +91,7 @@ class SweepResult:
     column : "seed" or "fold"
         What a column is.
     seconds : float
-        How long the whole took.
+        How long the whole took, by the clock.
 
     Notes
     -----
@@ -137,7 +138,9 @@ class SweepResult:
         """Mean score of each rate over the runs it has: inf if one diverged, NaN if it has none."""
         count = self._counts
         total = np.where(np.isnan(self.scores), 0.0, self.scores).sum(axis=1)
-        return np.divide(total, count, out=np.full(len(self.lrs), np.nan), where=count > 0)
+        out = np.full(len(self.lrs), np.nan)
+        np.divide(total, count, out=out, where=count > 0)
+        return out
 
     @cached_property
     def errors(self) -> Floats:
@@ -376,10 +379,12 @@ def lr_sweep(
     grid, columns = checked_rates(who, "lrs", lrs), checked_seeds(who, seeds)
     INITIAL.check(who, "initial", initial)
     RULE.check(who, "rule", rule)
+    called = checked_callback(who, on_run)
     jobs = [(lr, seed, (lr, seed)) for seed in columns for lr in grid]
     start = time.perf_counter()
-    runs, interrupted = run_all(who, train, jobs, executor, on_run)
-    return swept(grid, columns, runs, interrupted, initial, rule, "seed", start)
+    made, interrupted = run_all(who, train, jobs, executor, called)
+    result = swept(grid, columns, made.values(), interrupted, initial, rule)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def swept(
@@ -387,21 +392,11 @@ def swept(
     columns: tuple[int, ...],
     runs: Iterable[SweepRun],
     interrupted: bool,
-    initial: float | None,
-    rule: str,
-    column: str,
-    start: float,
+    initial: float | None = None,
+    rule: str = "1se",
+    column: str = "seed",
 ) -> SweepResult:
     """Put runs in the order of the grid."""
     place = {lr: i for i, lr in enumerate(grid)}
     ordered = sorted(runs, key=lambda run: (place[run.lr], columns.index(run.seed)))
-    return SweepResult(
-        np.array(grid),
-        columns,
-        tuple(ordered),
-        interrupted,
-        initial,
-        rule,
-        column,
-        time.perf_counter() - start,
-    )
+    return SweepResult(np.array(grid), columns, tuple(ordered), interrupted, initial, rule, column)
