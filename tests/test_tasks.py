@@ -43,15 +43,21 @@ def slopes_by_differences(model, params, data, h=1e-6):
 
 
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3), (4, 5, 6, 3)], ids=str)
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_network_gradients_are_the_slopes_of_the_loss(sizes, kind):
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("kind", ["classification", "regression", "signs"])
+def test_network_gradients_are_the_slopes_of_the_loss(sizes, kind, activation):
     rng = np.random.default_rng(1)
+    rest = (np.float64, activation, 0.7)
     if kind == "classification":
-        model = network.Network(sizes, network.cross_entropy, network.class_scores, np.float64)
+        model = network.Network(sizes, network.cross_entropy, network.class_scores, *rest)
         y = rng.integers(0, 3, 11)
+    elif kind == "signs":
+        model = network.Network((*sizes[:-1], 1), network.hinge, network.sign_scores, *rest)
+        y = rng.choice([-1, 1], 11)
     else:
-        sizes = (*sizes[:-1], 1)
-        model = network.Network(sizes, network.half_mean_square, network.value_scores, np.float64)
+        model = network.Network(
+            (*sizes[:-1], 1), network.half_mean_square, network.value_scores, *rest
+        )
         y = rng.standard_normal(11)
     params = model.init(rng)
     for p in params.values():
@@ -77,6 +83,31 @@ def test_cross_entropy_survives_logits_that_exp_does_not():
     loss, slope = network.cross_entropy(z, np.array([0, 0]))
     assert loss == 500.0
     np.testing.assert_array_equal(slope, np.array([[0, 0], [-0.5, 0.5]], np.float32))
+
+
+def test_hinge_and_its_scores_are_those_of_sklearn():
+    from sklearn.metrics import accuracy_score, hinge_loss
+
+    rng = np.random.default_rng(2)
+    y, z = rng.choice([-1, 1], 50), 2 * rng.standard_normal((50, 1))
+    scores = network.sign_scores(z, y)
+    assert scores["loss"] == pytest.approx(hinge_loss(y, z[:, 0]))
+    assert scores["accuracy"] == accuracy_score(y, np.where(z[:, 0] >= 0, 1, -1))
+    loss, slope = network.hinge(np.array([[1.0], [1.0]]), np.array([1, -1]))  # on the corner: 0
+    assert (loss, slope.tolist()) == (1.0, [[0.0], [0.5]])
+
+
+def test_the_penalty_is_on_the_weights_and_not_in_the_scores():
+    model = network.Network(
+        (2, 1), network.half_mean_square, network.value_scores, np.float64, l2=0.5
+    )
+    params = {"w1": np.array([[2.0], [0.0]]), "b1": np.array([100.0])}
+    data = Data(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([102.0, 98.0]))
+    loss, grads = model.loss_and_grads(params, data)
+    assert loss == 1.0  # 0.5 / 2 * 2^2
+    assert grads["w1"].tolist() == [[1.0], [0.0]]
+    assert grads["b1"].tolist() == [0.0]
+    assert model.scores(params, data)["loss"] == 0
 
 
 def test_value_scores_are_those_of_sklearn():

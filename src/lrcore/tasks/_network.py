@@ -1,9 +1,10 @@
-"""A fully connected network with its gradients by hand, and the two losses it is used with."""
+"""A fully connected network with its gradients by hand, and the losses it is used with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,23 @@ def half_mean_square(z: Array, y: Array) -> tuple[float, Array]:
     return float(0.5 * np.mean(error * error, dtype=np.float64)), error / len(y)
 
 
+def hinge(z: Array, y: Array) -> tuple[float, Array]:
+    """Mean of max(0, 1 - y z), the loss of a support vector machine, and its derivative by `z`.
+
+    `z` is (n, 1), `y` holds n signs, -1 or 1. Where 1 - y z is 0 the derivative taken is 0.
+    Cortes and Vapnik 1995, "Support-Vector Networks".
+    """
+    signs = y[:, None].astype(z.dtype)
+    short = np.maximum(1 - signs * z, 0)
+    return float(np.mean(short, dtype=np.float64)), -signs * (short > 0) / len(y)
+
+
+def sign_scores(z: Array, y: Array) -> dict[str, float]:
+    """Return the hinge loss, and the share of signs that are right (0 counts as 1)."""
+    right = (z[:, 0] >= 0) == (y > 0)
+    return {"loss": hinge(z, y)[0], "accuracy": float(np.mean(right))}
+
+
 def class_scores(z: Array, y: Array) -> dict[str, float]:
     """Return loss and accuracy."""
     return {
@@ -48,9 +66,23 @@ def value_scores(z: Array, y: Array) -> dict[str, float]:
     return {"loss": loss, "r2": r2, "rmse": float(np.sqrt(2 * loss))}
 
 
+class Activation(NamedTuple):
+    """What stands between two layers."""
+
+    value: Callable[[Array], Array]  # of the sum
+    slope: Callable[[Array], Array]  # from the value
+    gain: int  # variance of the weights before it, times the width of their input
+
+
+ACTIVATIONS = {
+    "relu": Activation(lambda z: np.maximum(z, 0), lambda a: a > 0, 2),
+    "tanh": Activation(np.tanh, lambda a: 1 - a * a, 1),
+}
+
+
 @dataclass(frozen=True)
 class Network:
-    """Layers x @ w + b with max(0, .) between them; parameters ``w1, b1, w2, b2, ...``.
+    """Layers x @ w + b with an activation between them; parameters ``w1, b1, w2, b2, ...``.
 
     Attributes
     ----------
@@ -62,12 +94,19 @@ class Network:
         ``score(z, y) -> {name: value}``.
     dtype : dtype
         Of the parameters; the inputs should have it too.
+    activation : {"relu", "tanh"}
+        max(0, .) or the hyperbolic tangent.
+    l2 : float
+        What is trained is the loss and l2/2 times the sum of the squares of all weights, biases
+        not among them. `scores` tells the loss alone.
     """
 
     sizes: tuple[int, ...]
     loss: Callable[[Array, Array], tuple[float, Array]]
     score: Callable[[Array, Array], dict[str, float]]
     dtype: type[np.floating] = np.float32
+    activation: str = "relu"
+    l2: float = 0.0
 
     @property
     def layers(self) -> range:
@@ -84,7 +123,7 @@ class Network:
         return 2 * np.dtype(self.dtype).itemsize * (count + rows * sum(self.sizes[1:-1]))
 
     def init(self, rng: np.random.Generator) -> Params:
-        """Normal weights, of variance 2/n before a ReLU and 1/n in the last of several layers.
+        """Normal weights, of variance 2/n before a ReLU, 1/n before tanh and in the last layer.
 
         A linear model starts at zero, as do all biases; n is the width of the layer's input.
         He et al. 2015, "Delving Deep into Rectifiers", equation 10.
@@ -92,7 +131,7 @@ class Network:
         params: Params = {}
         for i in self.layers:
             rows, columns = self.sizes[i - 1 : i + 1]
-            gain = 2 if i < len(self.layers) else 1 if i > 1 else 0
+            gain = self._between.gain if i < len(self.layers) else 1 if i > 1 else 0
             scale = np.sqrt(gain / rows)
             params[f"w{i}"] = (scale * rng.standard_normal((rows, columns))).astype(self.dtype)
             params[f"b{i}"] = np.zeros(columns, self.dtype)
@@ -108,17 +147,27 @@ class Network:
             grads[f"w{i}"] = x.T @ slope
             grads[f"b{i}"] = slope.sum(axis=0)
             if i > 1:
-                slope = (slope @ params[f"w{i}"].T) * (x > 0)
+                slope = (slope @ params[f"w{i}"].T) * self._between.slope(x)
+        if self.l2:
+            for i in self.layers:
+                w = params[f"w{i}"]
+                loss += 0.5 * self.l2 * float(np.sum(w * w, dtype=np.float64))
+                grads[f"w{i}"] += self.dtype(self.l2) * w
         return loss, grads
 
     def scores(self, params: Params, data: Data) -> dict[str, float]:
         """Return the scores of the network's answers to `data.x`."""
         return self.score(self._forward(params, data.x)[1], data.y)
 
+    @property
+    def _between(self) -> Activation:
+        return ACTIVATIONS[self.activation]
+
     def _forward(self, params: Params, x: Array) -> tuple[list[Array], Array]:
         """Input of every layer, and the output of the last."""
         inputs = [x]
         for i in self.layers:
             z = inputs[-1] @ params[f"w{i}"] + params[f"b{i}"]
-            inputs.append(np.maximum(z, 0))
-        return inputs[:-1], z
+            if i < len(self.layers):
+                inputs.append(self._between.value(z))
+        return inputs, z
