@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import lrcore
-from lrcore import cli
-from lrcore.cli import _choices, _report
-from lrcore.cli import train as train_command
+from lrcore import cli, tasks
+from lrcore.cli import _choices, _jobs, _report
+from lrcore.tasks import digits, linear
 from lrcore.tasks._network import Network
 
 for module in ("rich", "sklearn", "pandas", "matplotlib"):
@@ -114,7 +114,7 @@ def test_lr_is_the_rate_of_every_rule(rule):
     cls = _choices.find_optimizer(rule)
     opt = _choices.make_optimizer(cls, {"w": np.ones(2)}, 0.25)
     assert opt.lr == 0.25
-    assert _choices.default_lr(cls, "digits") >= 1e-4
+    assert _choices.default_lr(cls, digits.load()) >= 1e-4
 
 
 @pytest.mark.parametrize("rule", [pytest.param(r, marks=SLOW.get(r, ())) for r in RULES])
@@ -200,7 +200,7 @@ def test_linear_ends_at_the_least_squares_answer(train, call):
     assert re.search(r"distance +\S+e-1\d +reached", out)
 
 
-@pytest.mark.parametrize("rule", [r for r, rates in _choices.RATES.items() if "linear" in rates])
+@pytest.mark.parametrize("rule", linear.RATES)
 def test_every_rule_with_a_rate_of_its_own_reaches_least_squares(train, rule):
     assert train("linear", "--optimizer", rule)["final"]["train_distance"] < 1e-5
 
@@ -275,7 +275,10 @@ def test_a_table_of_numbers(train, call, flowers):
         (["--backend", "gpu"], "argument --backend: invalid choice: 'gpu'"),
         (["--target", "x"], "--target and --kind go with a CSV file, not with digits"),
         (["linear", "--hidden", "3"], "--hidden does not go with linear"),
-        (["digit"], "digit: no such task or file; choose digits, linear or a CSV file"),
+        (
+            ["digit"],
+            f"digit: no such task or file; choose {', '.join(tasks.names())} or a CSV file",
+        ),
         (["none.csv", "--target", "x"], "none.csv: no such file"),
         (["-o", "report"], "-o report: no picture can be written as that; end the name in .png"),
         (["-o", "no/where.png"], "-o no/where.png: there is no directory no"),
@@ -322,7 +325,7 @@ def test_a_network_larger_than_the_machine_is_refused_before_it_is_made(call, mo
         raise AssertionError("it was made")
 
     monkeypatch.setattr(Network, "init", init)
-    monkeypatch.setattr(train_command, "_physical_bytes", lambda: 16_000_000_000)
+    monkeypatch.setattr(_jobs, "_physical_bytes", lambda: 16_000_000_000)
     status, out, err = call("train", "--hidden", "100000000")
     assert (status, out) == (2, "")
     assert err == (

@@ -12,7 +12,7 @@ from lrcore.cli._say import Refusal
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lrcore.cli._job import Job
+    from lrcore.cli._jobs import Job
     from lrcore.tasks import Run
 
 INK, BATCH, TRAIN, TEST = "#222222", "#c3d5e9", "#0b4f8a", "#b8480a"

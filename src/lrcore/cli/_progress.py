@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from lrcore.cli._job import Job
+    from lrcore.cli._jobs import Job
     from lrcore.tasks import Run
 
 REFRESH_SECONDS = 0.05

@@ -10,7 +10,7 @@ from lrcore.cli._say import print_json, print_table
 from lrcore.tasks.linear import Line
 
 if TYPE_CHECKING:
-    from lrcore.cli._job import Job
+    from lrcore.cli._jobs import Job
     from lrcore.tasks import Params, Run
 
 REACHED = 1e-6  # as near to the least-squares answer as counts as there

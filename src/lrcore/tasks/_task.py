@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -62,6 +62,13 @@ class Task:
         Start of the parameters and of the shuffling.
     notes : tuple of str
         What was decided about the data, a sentence each.
+    optimizer : str
+        The usual rule, by the name of its class.
+    weight_decay : float or None
+        The usual one; None: that of the rule.
+    rates : mapping of str to float
+        Learning rates that train well under a cosine with warm-up, by the name of the rule; for
+        those it needs other rates for than most tasks do.
     """
 
     name: str
@@ -73,6 +80,9 @@ class Task:
     epochs: int
     seed: int = 0
     notes: tuple[str, ...] = ()
+    optimizer: str = "AdamW"
+    weight_decay: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def updates_per_epoch(self) -> int:

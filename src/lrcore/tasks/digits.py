@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lrcore.tasks._network import Network, class_scores, cross_entropy
+from lrcore.tasks._registry import need
 from lrcore.tasks._task import Array, Data, Task
+
+RATES = {"SGD": 0.3, "LAMB": 0.005, "ASGD": 0.3, "HypergradientSGD": 0.3}
 
 
 def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = None) -> Task:
@@ -31,6 +34,7 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
     Task
         Ready to `fit`.
     """
+    need("sklearn")
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -53,6 +57,7 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
         epochs=20,
         seed=seed,
         notes=("each image five times: as it is, and moved by a pixel to each side",),
+        rates=RATES,
     )
 
 

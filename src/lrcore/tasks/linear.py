@@ -8,6 +8,21 @@ import numpy as np
 
 from lrcore.tasks._task import Array, Data, Params, Task
 
+# The two numbers lie some 5 away from their start.
+RATES = {
+    "SGD": 0.3,
+    "Adagrad": 3.0,
+    "Adafactor": 0.3,
+    "RMSprop": 0.03,
+    "Adam": 0.3,
+    "AdamW": 0.3,
+    "Lion": 0.01,
+    "LAMB": 0.01,
+    "LARS": 1.0,
+    "FTRL": 3.0,
+    "HypergradientSGD": 0.3,
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
@@ -68,4 +83,7 @@ def load(*, seed: int = 0, batch_size: int | None = None, points: int = 100) -> 
         batch_size=batch_size or points,
         epochs=4000,
         seed=seed,
+        optimizer="SGD",
+        weight_decay=0.0,
+        rates=RATES,
     )

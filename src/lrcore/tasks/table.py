@@ -17,6 +17,7 @@ from lrcore.tasks._network import (
     half_mean_square,
     value_scores,
 )
+from lrcore.tasks._registry import need
 from lrcore.tasks._task import Array, Data, DataError, Task
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def load(
     DataError
         The table cannot be trained on.
     """
+    need("pandas")
+    need("sklearn")
     frame = _csv.read(path)
     values, gaps = _numbers_if_mostly(_csv.column(frame, target, path), path)
     known = values.notna()
