@@ -1,8 +1,4 @@
-"""Pictures, drawn with matplotlib; each function returns its Axes, for more to be drawn on them.
-
-Lines differ in lightness, in width and in how they are dashed, so that they can be told apart on
-paper too. Needs matplotlib: ``pip install "lrcore[demo]"``.
-"""
+"""Learning rate against update, of one schedule or several."""
 
 from __future__ import annotations
 
@@ -12,26 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._schedule import LENGTH, Schedule
+from .._schedule import LENGTH, Schedule
+from ._style import LINES, POINTS, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["schedule"]
-
-POINTS = 2000  # more than that no picture shows
-#: Of different lightness; those with the same dashes have them where the other has gaps.
-LINES: tuple[dict[str, Any], ...] = (
-    {"color": "#0b3c66", "linestyle": "-", "linewidth": 2.2},
-    {"color": "#c8641b", "linestyle": "-", "linewidth": 2.2},
-    {"color": "#1a1a1a", "linestyle": (0, (5, 2)), "linewidth": 1.8},
-    {"color": "#4fa08a", "linestyle": (3.5, (5, 2)), "linewidth": 1.8},
-    {"color": "#5b2d87", "linestyle": (0, (1.2, 1.4)), "linewidth": 2.4},
-    {"color": "#c9a227", "linestyle": (1.3, (1.2, 1.4)), "linewidth": 2.4},
-    {"color": "#555555", "linestyle": (0, (6, 1.5, 1.2, 1.5)), "linewidth": 1.8},
-    {"color": "#93b7d6", "linestyle": (5, (6, 1.5, 1.2, 1.5)), "linewidth": 1.8},
-)
-
 
 def schedule(
     schedules: Schedule | Mapping[str, Schedule] | Iterable[Schedule],
@@ -75,7 +56,7 @@ def schedule(
     named = _named(schedules)
     count = LENGTH.check("plot.schedule", "steps", steps)
     t = np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(np.int64))
-    ax = _axes() if ax is None else ax
+    ax = new_axes() if ax is None else ax
     for (name, one), style in zip(named.items(), cycle(LINES), strict=False):
         ax.plot(t, one(t), label=name, **style)
     ax.set_xlabel("update")
@@ -101,16 +82,3 @@ def _named(schedules: object) -> dict[str, Schedule]:
         if not isinstance(one, Schedule):
             raise TypeError(f"plot.schedule: schedules must be schedules, got {one!r}")
     return named
-
-
-def _axes() -> Axes:
-    """Return the Axes of a new figure, without a window and without pyplot's memory of it."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ImportError('lrcore.plot needs matplotlib: pip install "lrcore[demo]"') from None
-    axes: Axes = Figure(figsize=(7, 4), dpi=120, layout="constrained").subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e6e6")
-    axes.set_axisbelow(True)
-    return axes

@@ -1,0 +1,216 @@
+"""Score against learning rate: the valley that a sweep finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._style import (
+    ALARM,
+    BLUE,
+    DIM,
+    GREY,
+    INK,
+    RUST,
+    Array,
+    legend_above,
+    log_rates,
+    make_room,
+    new_axes,
+    rate,
+    say_nothing,
+    wants_log,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..instruments.sweep import SweepResult
+
+TOP = 0.09  # share of the height kept for the runs that have no score
+BOTTOM = 0.22  # and below the valley for what is marked
+FAR = 10.0  # a rate whose score is that many times as far from the best as the median one is cut off
+
+
+def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
+    """Draw the score of every learning rate of a sweep, lower being better.
+
+    A dot is the mean over the seeds (or folds) at one rate, the bar its standard error to either
+    side, small dots the single runs. The best rate and the one chosen by the one-standard-error
+    rule are marked. A rate at which a run diverged or failed has a cross at the top.
+
+    Parameters
+    ----------
+    result : SweepResult
+        What `lr_sweep` or `cross_validate_lr` returned.
+    ax : matplotlib Axes, default None
+        Where to draw; None: on a new figure, which no window shows.
+
+    Returns
+    -------
+    matplotlib Axes
+        With the scores over a logarithmic axis of rates.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrcore
+    >>> result = lrcore.lr_sweep(lambda lr, seed: (lr - 0.1) ** 2, [0.01, 0.1, 1.0])
+    >>> ax = lrcore.plot.sweep(result)
+    >>> ax.get_xscale(), ax.get_xlabel()
+    ('log', 'learning rate')
+    """
+    order = np.argsort(result.lrs)
+    lrs = np.asarray(result.lrs, dtype=np.float64)[order]
+    scores = np.asarray(result.scores, dtype=np.float64).reshape(len(lrs), -1)[order]
+    known = np.isfinite(scores)
+    counts = known.sum(axis=1)
+    means = np.where(known, scores, 0.0).sum(axis=1) / np.where(counts > 0, counts, np.nan)
+    whole = known.all(axis=1)
+    errors = np.full(len(lrs), np.nan)
+    if scores.shape[1] > 1:
+        errors[whole] = scores[whole].std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
+    ax = new_axes() if ax is None else ax
+    ax.set_ylabel("score (lower is better)")
+    log_rates(ax, lrs)
+    _draw_scores(ax, lrs, scores, means, errors)
+    _zoom(ax, means[whole], errors[whole])
+    _draw_choices(ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True)))
+    if not whole.all():
+        _draw_lost(ax, lrs, ~known, result)
+    legend_above(ax)
+    return ax
+
+
+def _draw_scores(ax: Axes, lrs: Array, scores: Array, means: Array, errors: Array) -> None:
+    """The valley through the rates that lost no run; hollow dots at those that lost some."""
+    known = np.isfinite(scores)
+    whole = known.all(axis=1)
+    several = scores.shape[1] > 1
+    line: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
+    if whole.any():
+        label = "mean \N{PLUS-MINUS SIGN} standard error" if several else "score"
+        ax.plot(lrs[whole], means[whole], linewidth=2, label=label, **line)
+    if whole.any() and several:
+        bars = {"capsize": 3.5, "elinewidth": 1.3, "color": BLUE, "zorder": 3}
+        ax.errorbar(lrs[whole], means[whole], errors[whole], linestyle="none", **bars)
+    if several and known.any():
+        x, y = np.repeat(lrs, scores.shape[1])[known.ravel()], scores[known]
+        ax.plot(x, y, "o", color=GREY, markersize=3, zorder=2, label="one run")
+    some = ~whole & known.any(axis=1)
+    if some.any():
+        hollow = {**line, "linestyle": "none", "markerfacecolor": "white"}
+        ax.plot(lrs[some], means[some], label="mean of those that ended", **hollow)
+
+
+def _zoom(ax: Axes, means: Array, errors: Array) -> None:
+    """Show the valley: a logarithmic axis, or one without the rates that are far above it."""
+    if wants_log(means):
+        ax.set_yscale("log", nonpositive="mask")
+    if not means.size:
+        say_nothing(ax, "every run diverged or failed")
+        return
+    errors = np.nan_to_num(errors)
+    best = means.min()
+    lowest = (means - errors).min()
+    highest = (means + errors).max()
+    if ax.get_yscale() == "log":
+        lowest = (means - np.where(errors < means, errors, 0)).min()
+        ax.set_ylim(lowest * 0.9, highest * 1.15)
+    else:
+        reach = FAR * (np.median(means) - best)
+        highest = min(highest, best + reach) if reach > 0 else highest
+        margin = 0.05 * (highest - lowest) or 0.1 * abs(highest) or 1.0
+        ax.set_ylim(lowest - margin, highest + margin)
+
+
+def _draw_choices(
+    ax: Axes, result: SweepResult, means: dict[float, float], errors: dict[float, float]
+) -> None:
+    """The best, what is as good within one standard error, and the choice among those."""
+    best, chosen = float(result.best), float(result.chosen)
+    if best not in means or not np.isfinite(means[best]):
+        return
+    make_room(ax, BOTTOM, below=True)
+    across = ax.get_yaxis_transform()
+    if np.isfinite(errors[best]):
+        limit = means[best] + errors[best]
+        ax.axhline(limit, color=DIM, linewidth=1.2, linestyle=(0, (5, 2)), zorder=1.5)
+        low, high = np.log(ax.get_xlim())
+        right = np.log(best) < (low + high) / 2  # away from the valley nothing is below the line
+        style = {"color": DIM, "fontsize": "small", "ha": "right" if right else "left"}
+        words = "one standard error above the best"
+        ax.annotate(
+            words,
+            (0.995 if right else 0.005, limit),
+            xycoords=across,
+            xytext=(0, -3),
+            textcoords="offset points",
+            va="top",
+            **style,
+        )
+    marks = {best: ("best", "o", "white")}
+    marks[chosen] = ("best and chosen" if chosen == best else "chosen", "D", RUST)
+    ends = {best: 0.12, chosen: 0.04 if chosen != best else 0.08}
+    for lr, (word, shape, face) in marks.items():
+        _mark(ax, (lr, means[lr]), f"{word}: {rate(lr)}", shape, face, ends[lr])
+
+
+def _mark(
+    ax: Axes, at: tuple[float, float], text: str, shape: str, face: str, height: float
+) -> None:
+    """A large marker on the curve, and its name below it, joined to it by a thin line."""
+    style = {"markersize": 10, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
+    ax.plot(*at, shape, markerfacecolor=face, **style)
+    arrow = {"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 6, "shrinkA": 0}
+    ax.annotate(
+        text,
+        at,
+        xytext=(at[0], height),
+        textcoords=ax.get_xaxis_transform(),
+        ha="center",
+        va="center",
+        color=INK,
+        fontweight="bold",
+        arrowprops=arrow,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        zorder=5,
+    )
+
+
+def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
+    """A band at the top, with a cross for each rate that lost runs, and how many it lost."""
+    from matplotlib.patches import Rectangle
+
+    make_room(ax, TOP)
+    across = ax.get_xaxis_transform()
+    failed = any(getattr(run, "failed", False) for run in result.runs)
+    style = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
+    ax.add_patch(Rectangle((0, 1 - TOP), 1, TOP, facecolor="white", **style))
+    ax.add_patch(
+        Rectangle((0, 1 - TOP), 1, TOP, facecolor=ALARM, edgecolor="#dfae88", hatch="////", **style)
+    )
+    some = lost.any(axis=1)
+    y = np.full(int(some.sum()), 1 - TOP / 2)
+    label = "diverged or failed" if failed else "diverged"
+    cross = {"color": INK, "markersize": 8, "markeredgewidth": 2.2, "zorder": 4}
+    ax.plot(lrs[some], y, "x", transform=across, label=label, **cross)
+    for lr, row in zip(lrs[some], lost[some], strict=True):
+        if not row.all():
+            ax.annotate(
+                f"{int(row.sum())} of {len(row)}",
+                (lr, 1 - TOP / 2),
+                xycoords=across,
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="small",
+                color=INK,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85},
+                zorder=4,
+            )
