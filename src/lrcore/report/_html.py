@@ -105,7 +105,8 @@ def table(
         rest = "".join(
             f"<td{one}>{number(cell)}</td>" for one, cell in zip(kind[1:], row[1:], strict=True)
         )
-        body.append(f"<tr{' class="strong"' if i in chosen else ''}>{first}{rest}</tr>")
+        mark = ' class="strong"' if i in chosen else ""
+        body.append(f"<tr{mark}>{first}{rest}</tr>")
     return (
         f'<div class="wide"><table>{title}<thead><tr>{top}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
