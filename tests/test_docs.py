@@ -159,7 +159,7 @@ def test_a_description_in_words():
 
 def test_the_gallery_shows_every_schedule_and_is_small():
     pytest.importorskip("matplotlib")
-    from lrcore.cli import _gallery
+    from lrcore.plot import _gallery
 
     assert set(_gallery.EXAMPLES) == set(KINDS)
     for kind, example in _gallery.EXAMPLES.items():

@@ -107,9 +107,9 @@ def _plot(args: argparse.Namespace) -> int:
     if args.all:
         if args.name:
             raise Refusal(f"plot: --all draws every schedule; leave {args.name} out")
-        from lrcore.cli._gallery import draw
+        from lrcore.plot import gallery
 
-        draw().savefig(args.output)
+        gallery()[0].figure.savefig(args.output)
         return 0
     if args.name is None:
         raise Refusal("plot: say which schedule to draw, or --all")

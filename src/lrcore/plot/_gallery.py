@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrcore import schedules as s
-from lrcore._describe import schedule_kinds
+from .. import schedules as s
+from ._style import BLUE, need_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 STEPS = 100
 COLUMNS = 6
@@ -75,8 +74,28 @@ EXAMPLES: dict[str, Callable[[], s.Schedule]] = {
 }
 
 
-def draw() -> Figure:
-    """Return the picture: a row of small axes after the other, in the order of the names."""
+def gallery() -> tuple[Axes, ...]:
+    """Draw every schedule, small, on one sheet, in the order of their names.
+
+    Returns
+    -------
+    tuple of matplotlib Axes
+        One for each schedule, of one figure.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from lrcore import plot
+    >>> [ax.get_title(loc="left") for ax in plot.gallery()[:3]]
+    ['Chebyshev', 'Clip', 'Constant']
+    """
+    from .._describe import schedule_kinds
+
+    need_matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -88,14 +107,14 @@ def draw() -> Figure:
         _small(axes, cls.__name__, EXAMPLES[kind]())
     for axes in figure.axes[len(kinds) :]:
         axes.set_visible(False)
-    return figure
+    return tuple(figure.axes[: len(kinds)])
 
 
 def _small(axes: Axes, name: str, schedule: s.Schedule) -> None:
     t = np.arange(STEPS + 1)
     values = schedule(t)
-    axes.fill_between(t, values, color="#0b3c66", alpha=0.12, linewidth=0)
-    axes.plot(t, values, color="#0b3c66", linewidth=1.6)
+    axes.fill_between(t, values, color=BLUE, alpha=0.12, linewidth=0)
+    axes.plot(t, values, color=BLUE, linewidth=1.6)
     axes.set_title(name, fontsize=10, loc="left", pad=3)
     axes.set_ylim(0, 1.08 * max(values.max(), 1e-9))
     axes.set_xlim(0, STEPS)

@@ -41,12 +41,19 @@ LINES: tuple[dict[str, Any], ...] = (
 )
 
 
-def new_axes(width: float = 7.0, height: float = 4.0) -> Axes:
-    """Return the Axes of a new figure (inches), without a window and without pyplot's memory."""
+def need_matplotlib() -> None:
+    """Say what to install where matplotlib is missing."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:
         raise ImportError('lrcore.plot needs matplotlib: pip install "lrcore[demo]"') from None
+
+
+def new_axes(width: float = 7.0, height: float = 4.0) -> Axes:
+    """Return the Axes of a new figure (inches), without a window and without pyplot's memory."""
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
     axes: Axes = Figure(figsize=(width, height), dpi=120, layout="constrained").subplots()
     dress(axes)
     return axes
@@ -175,16 +182,17 @@ def log_rates(axes: Axes, lrs: Array) -> None:
 
 
 def legend_above(axes: Axes, *others: Axes) -> None:
-    """Put a legend of one row above the picture, where no curve is, if there is a choice."""
+    """Put a legend of one row, or two, above the picture, where no curve is."""
     handles, labels = axes.get_legend_handles_labels()
     for other in others:
         more = other.get_legend_handles_labels()
         handles, labels = handles + more[0], labels + more[1]
+    wide = sum(len(label) + 6 for label in labels)  # in letters; the line before each takes six
     if len(labels) > 1:
         axes.legend(
             handles,
             labels,
-            ncols=len(labels),
+            ncols=len(labels) if wide < 85 else -(-len(labels) // 2),
             frameon=False,
             fontsize="small",
             columnspacing=1.4,
@@ -224,13 +232,29 @@ def running_mean(values: Array, width: int) -> Array:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def count_updates(axes: Axes) -> None:
-    """Give the x axis whole numbers, with commas."""
-    from matplotlib.ticker import MaxNLocator
+def count_updates(axes: Axes, steps: int | None = None) -> None:
+    """Give the x axis whole numbers with commas, none above `steps`."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
+    whole = MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10])
+    whole.set_axis(axes.xaxis)
+    if steps is not None:
+        axes.xaxis.set_major_locator(FixedLocator([t for t in whole() if 0 <= t <= steps]))
+    else:
+        axes.xaxis.set_major_locator(whole)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("update")
+
+
+def few_decades(axes: Axes) -> None:
+    """Name 1, 2 and 5 of every decade of a logarithmic y axis that has little more than two of them."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    if high < 300 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _short(value: object) -> str:

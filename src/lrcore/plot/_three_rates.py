@@ -10,11 +10,12 @@ import numpy as np
 from ._style import (
     BLUE,
     GREY,
-    MIST,
+    INK,
     POINTS,
     RUST,
     Array,
     count_updates,
+    few_decades,
     new_axes,
     numbers,
     rate,
@@ -90,7 +91,7 @@ def three_rates(
         _draw(ax, *line, len(one), look)
         for line, one, look in zip(lines, losses, LOOKS, strict=True)
     ]
-    count_updates(ax)
+    count_updates(ax, max(map(len, losses)))
     ax.set_ylabel("training loss")
     given = {} if notes is None else notes
     texts = [
@@ -127,8 +128,7 @@ def _set_limits(ax: Axes, means: Sequence[Array], steps: int) -> None:
     if wants_log(np.array([lowest, highest])) or (lowest > 0 and highest > 8 * lowest):
         ax.set_yscale("log", nonpositive="mask")
         ax.set_ylim(lowest / 1.25, highest * 1.25)
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.grid(visible=True, which="minor", axis="y", color=MIST, linewidth=0.5)
+        few_decades(ax)
     else:
         margin = 0.06 * (highest - lowest) or 0.1 * abs(highest) or 1.0
         ax.set_ylim(lowest - margin, highest + margin)
@@ -146,9 +146,9 @@ def _draw(
     last = np.flatnonzero(np.isfinite(mean[inside]) & (mean[inside] <= top))
     where = (float(at[last[-1]]), float(mean[last[-1]])) if last.size else (0.0, top)
     if at[-1] < steps - 1 or not last.size:
-        cross = {"color": look["color"], "markersize": 9, "markeredgewidth": 2.4, "zorder": 4}
-        ax.plot(*where, "x", **cross)
-        return where[0], top
+        cross = {"color": INK, "markersize": 9, "markeredgewidth": 2.4, "zorder": 4}
+        where = (where[0], top)
+        ax.plot(*where, "x", clip_on=False, **cross)
     return where
 
 

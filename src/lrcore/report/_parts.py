@@ -1,0 +1,197 @@
+"""The parts of the page: a run and its diagnosis, a range test, a sweep, numbers and versions."""
+
+from __future__ import annotations
+
+import base64
+import io
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _html as html
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..instruments.diagnosis import Diagnosis, Finding
+    from ..instruments.find import LRFindResult
+    from ..instruments.sweep import SweepResult
+
+Words = Mapping[str, str]
+INSTALL = 'pip install "lrcore[demo]"'
+#: What nothing needs to be done about.
+CALM = ("healthy", "converged")
+#: Where nothing was asserted.
+OPEN = ("not_enough_data", "inconclusive")
+
+
+def picture(draw: Callable[[], Axes], alt: str) -> str:
+    """Return a figure with the picture in it, as SVG; nothing without matplotlib."""
+    try:
+        from matplotlib import rc_context
+    except ModuleNotFoundError:
+        return ""
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "lrcore"}):
+        out = io.BytesIO()
+        draw().figure.savefig(out, format="svg", metadata={"Date": None})
+    data = base64.b64encode(out.getvalue()).decode("ascii")
+    source = f"data:image/svg+xml;base64,{data}"
+    return f'<figure><img src="{source}" alt="{html.text(alt)}"></figure>'
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a part of the page under its title."""
+    return f"<section>\n<h2>{html.text(title)}</h2>\n{''.join(parts)}\n</section>"
+
+
+def verdict(found: Diagnosis, words: Words, lang: str) -> str:
+    """The verdict in words, and what to do next."""
+    first, *_ = [*found.text(lang).strip().splitlines(), found.verdict]
+    advice = said(found, lang)
+    parts = [f'<p class="verdict">{html.text(first)}</p>']
+    if advice:
+        parts.append(f"<p><strong>{words['advice']}</strong> {html.text(advice)}</p>")
+    return section(
+        words["verdict"], f'<div class="card {_kind(found.verdict)}">{"".join(parts)}</div>'
+    )
+
+
+def said(found: Diagnosis, lang: str) -> str:
+    """The advice of a diagnosis in the language of the page."""
+    if getattr(found, "lang", lang) == lang:
+        return found.advice
+    from ..instruments import words as spoken
+
+    return spoken.next_step(found, lang)
+
+
+def findings(found: Diagnosis, words: Words, lang: str) -> str:
+    """A card for each finding."""
+    if not found.findings:
+        return ""
+    return section(words["findings"], *(_card(one, words, lang) for one in found.findings))
+
+
+def _card(one: Finding, words: Words, lang: str) -> str:
+    covers = words["covers"].format(start=f"{one.start:,}", stop=f"{max(one.stop - 1, 0):,}")
+    advice = one.advice(lang)
+    numbers: dict[str, object] = {words["statistic"]: one.statistic}
+    measured = {"value": one.value, "null": one.null, "threshold": one.threshold}
+    numbers |= {words[name]: x for name, x in measured.items() if np.isfinite(x)}
+    numbers[words["confidence"]] = f"{100 * one.confidence:.0f} %"
+    return (
+        f'<article class="card {_kind(one.code)}"><h3>{html.text(one.code.replace("_", " "))} '
+        f'<span class="dim">{html.text(covers)}</span></h3><p>{html.text(one.text(lang))}</p>'
+        + (f"<p>{html.text(advice)}</p>" if advice else "")
+        + f"{html.facts(numbers)}</article>"
+    )
+
+
+def _kind(code: str) -> str:
+    from ..plot._training import CALM as NOTES
+
+    return "calm" if code in CALM else "" if code in NOTES or code in OPEN else "alarm"
+
+
+def range_test(found: LRFindResult, words: Words) -> str:
+    """What the finder suggests, how surely, and by which method what."""
+    from .. import plot
+    from ..plot._style import rate
+
+    low, high = found.interval
+    between = words["interval"].format(low=rate(low), high=rate(high))
+    what = f'<span class="big">{html.number(found.suggested)}</span>'
+    known = np.isfinite([low, high]).all()
+    parts = [f"<p>{words['suggested']} {what}{f' ({html.text(between)})' if known else ''}</p>"]
+    if not found.reliable:
+        parts.append(f"<p><strong>{words['unreliable']}</strong></p>")
+    parts += [f"<p>{html.text(reason)}</p>" for reason in found.reasons]
+    card = f'<div class="card {"calm" if found.reliable else "alarm"}">{"".join(parts)}</div>'
+    rows = [(name, _plain(at)) for name, at in found.suggestions.items()]
+    return section(
+        words["find"],
+        card,
+        picture(lambda: plot.lr_find(found), words["alt_find"]),
+        html.table([words["method"], words["rate"]], rows),
+    )
+
+
+def sweep(found: SweepResult, words: Words) -> str:
+    """Score by rate, the best and the choice set off."""
+    from .. import plot
+
+    rows, strong = [], []
+    scores = np.asarray(found.scores, dtype=np.float64).reshape(len(found.lrs), -1)
+    for i in np.argsort(found.lrs):
+        lr, good = float(found.lrs[i]), np.isfinite(scores[i])
+        marks = [words[name] for name in ("best", "chosen") if getattr(found, name) == lr]
+        strong += [len(rows)] if marks else []
+        mean, error = float(found.means[i]), float(found.errors[i])
+        lost = int((~good).sum())
+        rows.append((lr, mean, _plain(error), int(good.sum()), lost, ", ".join(marks)))
+    head = [words[name] for name in ("rate", "mean", "error", "runs", "lost")]
+    note = f"<p>{words['interrupted']}</p>" if found.interrupted else ""
+    notes = "".join(f"<p>{html.text(one)}</p>" for one in getattr(found, "notes", ()))
+    return section(
+        words["sweep"],
+        note,
+        picture(lambda: plot.sweep(found), words["alt_sweep"]),
+        notes,
+        html.table([*head, ""], rows, strong=strong),
+    )
+
+
+def versions() -> dict[str, str]:
+    """What made the page."""
+    from .._core import build_info
+
+    built = build_info()
+    made = {
+        "lrcore": str(built["version"]),
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+    }
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        return {**made, "platform": platform.platform()}
+    return {**made, "matplotlib": mpl.__version__, "platform": platform.platform()}
+
+
+def _plain(value: Any) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def parts(
+    words: Words,
+    lang: str,
+    run: Callable[[], Axes] | None,
+    diagnosis: Diagnosis | None,
+    find: LRFindResult | None,
+    swept: SweepResult | None,
+    numbers: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Iterator[str]:
+    """The sections of the page, in their order."""
+    if diagnosis is not None:
+        yield verdict(diagnosis, words, lang)
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        yield f'<p class="dim">{words["no_pictures"]}<code>{html.text(INSTALL)}</code></p>'
+    if run is not None:
+        shown = picture(run, words["alt_training"])
+        if shown:
+            yield section(words["run"], shown)
+    if diagnosis is not None:
+        yield findings(diagnosis, words, lang)
+    if find is not None:
+        yield range_test(find, words)
+    if swept is not None:
+        yield sweep(swept, words)
+    head = (words["name"], words["value"])
+    for name, given in (("numbers", numbers), ("settings", settings), ("versions", versions())):
+        if given:
+            yield section(words[name], html.pairs(head, given))
