@@ -184,7 +184,12 @@ def _records(value: Any, deep: int = DEEP) -> list[dict[str, Any]] | None:
     if any(_columns.candidates(list(columns)).values()):
         found.append(_transposed(columns))
     found += [records for item in value.values() if (records := _records(item, deep - 1))]
-    return max(found, key=len, default=None)
+    return max(found, key=lambda records: (_has_loss(records), len(records)), default=None)
+
+
+def _has_loss(records: Sequence[dict[str, Any]]) -> bool:
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return bool(_columns.candidates(names)["loss"])
 
 
 def _transposed(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

@@ -276,6 +276,8 @@ def _as_json(text: str) -> str:
 def number_column(cells: Iterable[Any], lines: Sequence[int], *, comma: bool = False) -> Column:
     """Return cells as numbers; `comma`: whether 0,5 is a half."""
     given = list(cells)
+    if set(map(type, given)) == {float}:
+        return Column(np.array(given, np.float64), np.ones(len(given), bool))
     values = np.full(len(given), np.nan)
     there = np.ones(len(given), bool)
     wrong = None
