@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lrcore import __version__
-from lrcore.cli import bench, info, schedule, train, verify
+from lrcore.cli import bench, info, schedule, sweep, train, verify
 from lrcore.cli._say import Refusal
 
-COMMANDS = (train, schedule, info, verify, bench)
+COMMANDS = (train, sweep, schedule, info, verify, bench)
 
 
 class _Parser(argparse.ArgumentParser):
