@@ -117,8 +117,8 @@ def test_a_log_says_what_it_took():
         "step": "step",
     }
     assert str(log) == (
-        "CSV: 3 losses; loss from 'train_loss_step', lr from 'lr-AdamW', val_loss from 'val_loss', "
-        "step from 'step'"
+        "CSV: 3 losses; loss = 'train_loss_step', lr = 'lr-AdamW', val_loss = 'val_loss', "
+        "step = 'step'"
     )
     assert log.found[0] == "epoch"
     two = logs.parse("loss,train_loss\n1,2\n1,2\n")

@@ -9,7 +9,7 @@ Examples
 >>> log.losses, log.steps
 (array([0.7, 0.5]), array([10, 20]))
 >>> print(log)
-JSON lines: 2 losses; loss from 'loss', lr from 'lr', step from 'step'
+JSON lines: 2 losses; loss = 'loss', lr = 'lr', step = 'step'
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Log:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        taken = ", ".join(f"{role} from {name!r}" for role, name in self.columns.items())
+        taken = ", ".join(f"{role} = {name!r}" for role, name in self.columns.items())
         lines = [f"{self.kind}: {len(self.losses):,} losses; {taken}", *self.notes]
         return "\n  ".join(lines)
 
