@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrcore.cli import _jobs
 from lrcore.cli._jobs import Job, count, make_job
 from lrcore.cli._say import Refusal, need, progress_bar
 from lrcore.instruments.sweep import rates
-
-if TYPE_CHECKING:
-    from lrcore.instruments.sweep import SweepRun
 
 WIDTH = 10**1.5  # the usual grid goes from the usual rate over this to the rate times this
 PER_DECADE = 2
@@ -135,12 +132,12 @@ def processes(jobs: int) -> Iterator[Executor | None]:
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[SweepRun], None]]:
+def counting(what: str, total: int) -> Iterator[Callable[..., None]]:
     """Give a function to be told of each run, which draws a bar on stderr."""
     with progress_bar(what) as show:
         done = 0
 
-        def on_run(run: SweepRun) -> None:
+        def on_run(*run: object) -> None:
             nonlocal done
             done += 1
             if show is not None:
