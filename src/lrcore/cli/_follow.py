@@ -8,6 +8,8 @@ from pathlib import Path
 from lrcore.instruments._formats import decode
 from lrcore.instruments._parse import LogError
 
+HEAD = 4096  # bytes that tell a file which was written anew from one that grew
+
 
 class Followed:
     """The whole lines of a file that grows, is cut, or is replaced.
@@ -38,13 +40,11 @@ class Followed:
             with self.path.open("rb") as file:
                 facts = os.fstat(file.fileno())
                 known = (facts.st_dev, facts.st_ino)
-                fresh = self._file is not None and known != self._file
+                head = self._raw[:HEAD]
+                same = self._file in (None, known) and facts.st_size >= len(self._raw)
+                fresh = not same or file.read(len(head)) != head
                 file.seek(0 if fresh else len(self._raw))
                 more = file.read()
-                if not fresh and facts.st_size < len(self._raw):
-                    fresh = True
-                    file.seek(0)
-                    more = file.read()
         except FileNotFoundError:
             if not self._absent:
                 self.events.append(f"waiting for {self.path}")
