@@ -12,10 +12,25 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lrcore import __version__
-from lrcore.cli import bench, info, schedule, train, verify
+from lrcore.cli import (
+    bench,
+    compare,
+    diagnose,
+    find,
+    info,
+    schedule,
+    sweep,
+    train,
+    verify,
+    watch,
+)
 from lrcore.cli._say import Refusal
 
-COMMANDS = (train, schedule, info, verify, bench)
+REFUSED = 2
+#: Of these 2 means that a run diverged, so that a request that cannot be met has another number.
+REFUSED_BY = {"diagnose": 64, "watch": 64}
+
+COMMANDS = (train, find, sweep, compare, diagnose, watch, schedule, info, verify, bench)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,17 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 if all went well, 1 if the work found a fault (a difference of bits, a run that
-        diverged), 2 if the request cannot be met, 130 after Ctrl-C.
+        diverged), 2 if the request cannot be met, 130 after Ctrl-C. Those of ``diagnose`` and
+        ``watch`` are in their help.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        args = _parser().parse_args(argv)
+        args = _parser().parse_args(words)
         status: int = args.run(args)
         sys.stdout.flush()
     except SystemExit as exit_:  # --help and --version
         return int(exit_.code or 0)
     except Refusal as refusal:
         print(f"{refusal.command or f'lrcore {args.command}'}: {refusal}", file=sys.stderr)
-        return 2
+        return REFUSED_BY.get(words[0] if words else "", REFUSED)
     except KeyboardInterrupt:
         print("lrcore: interrupted", file=sys.stderr)
         return 130

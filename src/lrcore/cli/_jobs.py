@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import lrcore
     from lrcore.tasks import Params, Task
 
+AUTO = "auto"
+#: What the final scores are called in a sentence.
+SCORES = {"test_loss": "loss on held-out data", "train_loss": "loss on the training data"}
 MAX_SEED = 2**32 - 1  # scikit-learn, which holds rows out, takes no larger one
 
 
@@ -50,20 +53,29 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of FILE.csv (default: decided from the target)",
     )
-    data.add_argument("--hidden", type=_count(0), metavar="N", help="hidden units, 0: linear model")
-    data.add_argument("--batch-size", type=_count(1), metavar="N", help="rows per update")
+    data.add_argument("--hidden", type=count(0), metavar="N", help="hidden units, 0: linear model")
+    data.add_argument("--batch-size", type=count(1), metavar="N", help="rows per update")
     data.add_argument(
-        "--seed", type=_count(0, MAX_SEED), default=0, metavar="N", help="(default: 0)"
+        "--seed", type=count(0, MAX_SEED), default=0, metavar="N", help="(default: 0)"
     )
 
 
-def add_optimizer_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what makes an optimizer and its schedule."""
+def add_optimizer_arguments(
+    parser: argparse.ArgumentParser, *, rule: bool = True, rate: bool = True
+) -> None:
+    """Declare what makes an optimizer and its schedule; `rule` and `rate`: whether they do."""
     rules = ", ".join(_choices.optimizer_classes())
     curves = ", ".join(_choices.schedule_classes())
     group = parser.add_argument_group("optimizer")
-    group.add_argument("--optimizer", metavar="NAME", help=f"{rules} (default: one that suits)")
-    group.add_argument("--lr", type=float, metavar="RATE", help="(default: one that suits)")
+    if rule:
+        group.add_argument("--optimizer", metavar="NAME", help=f"{rules} (default: one that suits)")
+    if rate:
+        group.add_argument(
+            "--lr",
+            type=_rate,
+            metavar="RATE",
+            help="or auto: found before the training (default: one that suits)",
+        )
     group.add_argument(
         "--schedule", default="cosine", metavar="NAME", help=f"{curves} (default: cosine)"
     )
@@ -72,7 +84,7 @@ def add_optimizer_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--weight-decay", type=float, metavar="RATE")
     group.add_argument("--clip-norm", type=float, metavar="NORM", help="clip gradients to it")
-    group.add_argument("--epochs", type=_count(1), metavar="N", help="passes over the data")
+    group.add_argument("--epochs", type=count(1), metavar="N", help="passes over the data")
     group.add_argument("--backend", choices=("c", "numpy"), default="c", help="(default: c)")
 
 
@@ -172,7 +184,15 @@ def _warmup(text: str, steps: int) -> int:
     return warmup
 
 
-def _count(least: int, most: int | None = None) -> Callable[[str], int]:
+def _rate(text: str) -> float | str:
+    """Return the rate, or ``"auto"``."""
+    try:
+        return AUTO if text == AUTO else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or {AUTO}, got {text!r}") from None
+
+
+def count(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return a converter to int that refuses less than `least` and more than `most`."""
     span = f"from {least}" if most is None else f"from {least} to {most}"
 

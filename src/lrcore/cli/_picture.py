@@ -55,6 +55,11 @@ def check_output(output: str) -> None:
         raise Refusal(f"-o {output}: is a directory")
 
 
+def save(figure: Any, path: str) -> None:
+    """Write a figure; the end of the name chooses the format."""
+    figure.savefig(path, dpi=150)
+
+
 def draw(job: Job, run: Run, path: str) -> None:
     """Write the picture to `path`; the end of the name chooses the format."""
     import matplotlib as mpl

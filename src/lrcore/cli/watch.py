@@ -1,0 +1,163 @@
+"""``lrcore watch``: follow the log of a run, and say what it tells while it is being written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lrcore.cli import diagnose
+from lrcore.cli._follow import Followed
+from lrcore.cli._say import Refusal
+from lrcore.instruments import logs
+
+if TYPE_CHECKING:
+    from lrcore import Diagnosis
+
+EVERY = 5.0  # seconds between two looks
+PATIENCE = 4.0  # a look that takes t seconds is followed by at least 4 t of waiting
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its arguments."""
+    parser = commands.add_parser(
+        "watch",
+        help="follow the log of a run, and say what it tells",
+        description="Follow a log while it is being written, and say what it tells about the "
+        "learning rate. It need not be there yet. Ctrl-C ends it with the report.",
+        epilog=diagnose.EPILOG,
+    )
+    diagnose.add_log_arguments(parser)
+    group = parser.add_argument_group("how long")
+    group.add_argument(
+        "--every", type=_seconds, default=EVERY, metavar="SECONDS", help=f"(default: {EVERY:g})"
+    )
+    group.add_argument(
+        "--until-diverged", action="store_true", help="end when the run has diverged"
+    )
+    group.add_argument(
+        "--until-idle", type=_seconds, metavar="SECONDS", help="end when nothing new came so long"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Follow the file, then report."""
+    if args.file == "-":
+        raise Refusal("follows a file, not the standard input; give its name")
+    watch = _Watch(args)
+    with _screen() as show:
+        try:
+            watch.follow(show)
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+    return watch.report()
+
+
+class _Watch:
+    """What is known of the run."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.rule = diagnose.rule(args)
+        self.log: logs.Log | None = None
+        self.found: Diagnosis | None = None
+        self.trouble = ""
+
+    def follow(self, show: Callable[[logs.Log, Diagnosis], None]) -> None:
+        """Look again and again until there is a reason to end."""
+        file = Followed(self.args.file)
+        quiet_since = time.monotonic()
+        while True:
+            start = time.monotonic()
+            new = self._look(file)
+            for event in file.events:
+                print(f"lrcore watch: {event}", file=sys.stderr, flush=True)
+            file.events.clear()
+            if new:
+                quiet_since = time.monotonic()
+                if self.log is not None and self.found is not None:
+                    show(self.log, self.found)
+            if self.args.until_diverged and self.found and self.found.verdict == "diverged":
+                return
+            idle = time.monotonic() - quiet_since
+            if self.args.until_idle is not None and idle >= self.args.until_idle:
+                return
+            wait(max(self.args.every, PATIENCE * (time.monotonic() - start)))
+
+    def _look(self, file: Followed) -> bool:
+        """Read and judge what is new; trouble with a line is told once."""
+        try:
+            if not file.look() or not file.text.strip():
+                return False
+            self.log = logs.parse(file.text, source=self.args.file, **diagnose.columns(self.args))
+        except logs.LogError as error:
+            if str(error) != self.trouble:
+                print(f"lrcore watch: {error}", file=sys.stderr, flush=True)
+            self.trouble = str(error)
+            return True
+        self.trouble = ""
+        self.found = self.log.diagnose(rule=self.rule, lang=self.args.lang)
+        return True
+
+    def report(self) -> int:
+        """Print the whole diagnosis, and return the exit status."""
+        if self.log is None or self.found is None:
+            if self.trouble:
+                raise Refusal(f"nothing to report: {self.trouble}")
+            print(f"lrcore watch: nothing to report: {self.args.file} has no losses yet")
+            return diagnose.STATUS["not_enough_data"]
+        print(f"{self.log.source}: {self.log}\n\n{self.found.text(self.args.lang)}")
+        return diagnose.STATUS.get(self.found.verdict, diagnose.WARNING)
+
+
+def wait(seconds: float) -> None:
+    """Wait; a test waits otherwise."""
+    time.sleep(seconds)
+
+
+def line(log: logs.Log, found: Diagnosis) -> str:
+    """Return the state of the run in one line."""
+    count = len(log.losses)
+    last = f"{log.unit} {log.steps[-1]:,}" if log.steps is not None and count else f"{count:,} rows"
+    words = [last]
+    if count:
+        words.append(f"loss {log.losses[-1]:.4g}")
+        if log.lrs is not None:
+            words.append(f"lr {log.lrs[-1]:.3g}")
+    return "  ".join([*words, f"{found.verdict} ({found.confidence:.0%} sure)"])
+
+
+@contextmanager
+def _screen() -> Iterator[Callable[[logs.Log, Diagnosis], None]]:
+    """Give a function that shows the run: in place on a terminal, a line each when piped."""
+    try:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+    except ModuleNotFoundError:
+        yield _print_line
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        yield _print_line
+        return
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        yield lambda log, found: live.update(Text(line(log, found)), refresh=True)
+
+
+def _print_line(log: logs.Log, found: Diagnosis) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line(log, found)}", flush=True)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"must be seconds in (0, 1e6), got {text!r}")
+    return value

@@ -1,0 +1,425 @@
+"""find, sweep, compare, diagnose, watch: as a person and as a program meets them."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lrcore import cli
+from lrcore.cli import watch as watch_command
+from lrcore.cli._follow import Followed
+
+N = 2000
+RNG = np.random.default_rng(0)
+NOISE = 0.05 * RNG.standard_normal(N)
+T = np.arange(N)
+FALL = 2 * np.exp(-T / 300) + 0.5
+RUNS = {
+    "healthy": FALL + NOISE,
+    "diverged": FALL + NOISE + 0.02 * np.maximum(T - 1500, 0),
+    "nan": np.where(T < 1900, FALL + NOISE, np.nan),
+    "spiking": np.where(RNG.random(N) < 0.01, 8 * FALL, FALL + NOISE),
+    "short": FALL[:40],
+    "flat": 0.5 + NOISE,
+}
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command; give its exit status, stdout and stderr."""
+
+    def run(*argv):
+        status = cli.main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Make a package look as if it were not installed."""
+
+    def hide(module):
+        for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, module, None)
+
+    return hide
+
+
+def as_csv(losses, **columns):
+    names = ["step", "loss", *columns]
+    rows = zip(range(len(losses)), losses, *columns.values(), strict=True)
+    return "\n".join([",".join(names), *(",".join(f"{x:.6g}" for x in row) for row in rows), ""])
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Write a run; give the path."""
+
+    def write(name, **columns):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(as_csv(RUNS[name], **columns))
+        return path
+
+    return write
+
+
+def parse(text):
+    """Read one JSON object, by the letter: NaN and Infinity are none of it."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# -------------------------------------------------------------------------- diagnose
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "status"),
+    [
+        ("healthy", "healthy", 0),
+        ("flat", "inconclusive", 0),
+        ("spiking", "spiking", 1),
+        ("diverged", "diverged", 2),
+        ("nan", "diverged", 2),
+        ("short", "not_enough_data", 3),
+    ],
+)
+def test_the_exit_status_is_the_verdict(call, log, name, verdict, status):
+    path = log(name)
+    done, out, err = call("diagnose", path, "--json")
+    found = parse(out)
+    assert (found["verdict"], done, err) == (verdict, status, "")
+    assert found["exit_status"] == status
+    assert found["file"] == str(path)
+    assert found["columns"] == {"loss": "loss", "step": "step"}
+    done, out, err = call("diagnose", path)
+    assert (done, err) == (status, "")
+    first = out.splitlines()[0]
+    assert first == f"{path}: CSV: {len(RUNS[name]):,} losses; loss = 'loss', step = 'step'"
+    assert found["advice"] in out
+
+
+def test_what_the_steps_did_is_read(call, log):
+    path = log("healthy", lr=np.full(N, 0.1), cos=-0.5 + NOISE)
+    status, out, _ = call("diagnose", path, "--json", "--rule", "sgd")
+    found = parse(out)
+    assert (found["verdict"], status) == ("lr_too_low", 1)
+    assert found["columns"] == {"loss": "loss", "lr": "lr", "step": "step", "cos": "cos"}
+
+
+def test_it_speaks_chinese(call, log):
+    _, out, _ = call("diagnose", log("diverged"), "--lang", "zh")
+    assert re.search("[\N{CJK UNIFIED IDEOGRAPH-4E00}-\N{CJK UNIFIED IDEOGRAPH-9FA5}]{4}", out)
+
+
+def test_the_standard_input(call, monkeypatch):
+    raw = as_csv(RUNS["diverged"]).encode()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
+    status, out, _ = call("diagnose", "-")
+    assert status == 2
+    assert out.startswith("standard input: CSV: 2,000 losses")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["none.csv"], "none.csv: no such file"),
+        (["."], ".: is a directory; give the file of a log"),
+        (["run.csv", "--loss", "lss"], "run.csv: --loss: no column 'lss' (did you mean 'loss'?); the columns are 'step', 'loss', 'note'"),
+        (["run.csv", "--loss", "note"], "run.csv: line 2: note must be a number, got 'a'"),
+        (["other.csv"], "other.csv: no column is plainly the training loss; the columns are 'a', 'b'"),
+        (["empty.csv"], "empty.csv: is empty"),
+        (["run.csv", "--rule", "adamv"], "there is no optimizer 'adamv' (did you mean Adam?)"),
+        (["run.csv", "--lang", "fr"], "argument --lang: invalid choice: 'fr'"),
+        (["run.csv", "--bad"], "unrecognized arguments: --bad"),
+        (["run.csv", "-o", "picture"], "-o picture: no picture can be written as that"),
+        (["run.csv", "--html", "no/page.html"], "--html no/page.html: there is no directory no"),
+        (["run.csv", "--html", "."], "--html .: is a directory"),
+        ([], "the following arguments are required: FILE"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_cannot_be_met_is_64(call, tmp_path, monkeypatch, argv, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.csv").write_text("step,loss,note\n1,2,a\n2,1,b\n")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "empty.csv").write_text("")
+    status, out, err = call("diagnose", *argv)
+    assert (status, out) == (64, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_watch_refuses_with_64_too(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch_command, "wait", interrupt)
+    path = tmp_path / "run.csv"
+    path.write_text("a,b\n1,2\n")
+    for argv in (
+        [path],
+        [path, "--bad"],
+        [path, "--every", "0"],
+        [tmp_path],
+        [path, "--rule", "x"],
+    ):
+        status, out, err = call("watch", *argv)
+        assert (status, out) == (64, "")
+        assert err
+
+
+def test_a_million_lines_are_diagnosed_in_two_seconds(call, tmp_path):
+    n = 1_000_000
+    path = tmp_path / "run.csv"
+    losses = 2 * np.exp(-np.arange(n) / 1e5) + 0.5 + 0.05 * np.tile(NOISE, n // N)
+    path.write_text("".join(["step,loss\n", *(f"{i},{x:.6g}\n" for i, x in enumerate(losses))]))
+    start = time.perf_counter()
+    status, out, _ = call("diagnose", path)
+    assert time.perf_counter() - start < 2
+    assert status in (0, 1)
+    assert "1,000,000 losses" in out
+
+
+def test_the_picture_of_a_diagnosis(call, log, tmp_path):
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "run.png"
+    status, _, err = call("diagnose", log("diverged"), "-o", target)
+    assert (status, err) == (2, "")
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_text_needs_numpy_alone_and_the_picture_says_what_it_needs(call, log, without, tmp_path):
+    for module in ("matplotlib", "rich", "pandas", "sklearn"):
+        without(module)
+    assert call("diagnose", log("healthy"))[0] == 0
+    status, out, err = call("diagnose", log("healthy"), "-o", tmp_path / "x.png")
+    assert (status, out) == (64, "")
+    assert err == (
+        'lrcore diagnose: needs the demo extra (matplotlib is missing): pip install "lrcore[demo]"\n'
+    )
+
+
+# ----------------------------------------------------------------------------- watch
+
+
+def interrupt(seconds):
+    """Ctrl-C while waiting."""
+    raise KeyboardInterrupt
+
+
+def append(path, text):
+    with path.open("a") as file:
+        file.write(text)
+
+
+@pytest.fixture
+def then(monkeypatch):
+    """What happens, wait after wait, while a file is watched; Ctrl-C after the last."""
+
+    def script(*actions):
+        rest = list(actions)
+
+        def wait(seconds):
+            if not rest:
+                raise KeyboardInterrupt
+            rest.pop(0)()
+
+        monkeypatch.setattr(watch_command, "wait", wait)
+
+    return script
+
+
+def test_a_run_is_watched_from_before_it_is_there(call, tmp_path, then):
+    path = tmp_path / "run.csv"
+    lines = as_csv(RUNS["diverged"]).splitlines(keepends=True)
+
+    def grow(start, stop):
+        return lambda: append(path, "".join(lines[start:stop]))
+
+    then(grow(0, 50), grow(50, 1201), lambda: None, grow(1201, 2001))
+    status, out, err = call("watch", path)
+    assert status == 2
+    assert f"waiting for {path}" in err
+    states = re.findall(r"^[\d:]{8}  update ([\d,]+)  loss \S+  (\w+) \(\d+% sure\)$", out, re.M)
+    assert states == [("48", "not_enough_data"), ("1,199", "healthy"), ("1,999", "diverged")]
+    assert f"{path}: CSV: 2,000 losses" in out
+    assert out.count("\n") > 5
+
+
+def test_it_ends_by_itself(call, log, tmp_path, then):
+    nothing = [lambda: None] * 1000
+    then(*nothing)
+    assert call("watch", log("diverged"), "--until-diverged")[0] == 2
+    then(*nothing)
+    assert call("watch", log("healthy"), "--until-idle", "0.001")[0] == 0
+    then(*nothing)
+    status, out, _ = call("watch", tmp_path / "none.csv", "--until-idle", "0.001")
+    assert status == 3
+    assert "nothing to report" in out
+
+
+def test_a_line_that_is_half_written_waits(tmp_path):
+    path = tmp_path / "run.csv"
+    file = Followed(str(path))
+    assert not file.look()
+    path.write_text("step,loss\n1,2.5\n2,1.")
+    assert file.look()
+    assert file.text == "step,loss\n1,2.5\n"
+    assert not file.look()
+    path.write_text("step,loss\n1,2.5\n2,1.5\n")
+    assert file.look()
+    assert file.text == "step,loss\n1,2.5\n2,1.5\n"
+
+
+def test_a_file_that_is_cut_or_replaced(tmp_path):
+    path = tmp_path / "run.csv"
+    file = Followed(str(path))
+    path.write_text("step,loss\n1,2\n2,3\n")
+    assert file.look()
+    path.write_text("step,loss\n1,9\n")
+    assert file.look()
+    assert file.text == "step,loss\n1,9\n"
+    assert file.events == [f"{path} was cut or replaced; starting over"]
+    file.events.clear()
+    path.rename(tmp_path / "run.csv.1")
+    path.write_text("2,8\n3,7\n")
+    assert file.look()
+    assert file.text == "step,loss\n1,9\n2,8\n3,7\n"
+    assert file.events == [f"{path} was rotated; the run goes on"]
+    path.unlink()
+    assert not file.look()
+    assert file.text.endswith("3,7\n")
+
+
+def test_trouble_with_a_line_is_told_once_and_passes(call, tmp_path, then):
+    path = tmp_path / "run.csv"
+    path.write_text("step,loss\n1,oops\n")
+    then(lambda: append(path, "2,1\n"), lambda: path.write_text(as_csv(RUNS["short"])))
+    status, out, err = call("watch", path)
+    assert status == 3
+    assert err.count("line 2: loss must be a number, got 'oops'") == 1
+    assert "40 losses" in out
+
+
+def test_watch_follows_no_pipe(call):
+    status, _, err = call("watch", "-")
+    assert status == 64
+    assert "follows a file, not the standard input" in err
+
+
+def test_ctrl_c_ends_a_watch_with_the_report(log):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", "watch", str(log("healthy")), "--every", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert b"healthy" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"2,000 losses" in out
+    assert b"Traceback" not in err
+
+
+# ------------------------------------------------------------------- sweep and compare
+
+linear = pytest.importorskip("threadpoolctl") and ("linear", "--epochs", "200")
+
+
+def test_a_sweep_says_which_rate(call):
+    status, out, err = call("sweep", *linear, "--lrs", "0.001,0.03,1,30", "--seeds", "2")
+    assert (status, err) == (0, "")
+    assert "SGD: 4 rates x 2 seeds, loss on the training data after 200 epochs" in out
+    assert re.search(r"^ +30 +- +- +2 of 2 diverged$", out, re.M)
+    assert "Use lr =" in out
+    status, out, _ = call("sweep", *linear, "--lrs", "0.001,0.03,1,30", "--seeds", "2", "--json")
+    found = parse(out)
+    assert status == 0
+    assert found["lrs"] == [0.001, 0.03, 1, 30]
+    assert found["seeds"] == [0, 1]
+    assert found["best"] in (0.03, 1)
+    assert found["score"] == "train_loss"
+    assert found["means"][3] is None
+
+
+def test_processes_give_the_same_sweep(call):
+    argv = ("sweep", *linear, "--from", "0.01", "--to", "1", "--per-decade", "1", "--json")
+    alone, together = (parse(call(*argv, *more)[1]) for more in ((), ("--jobs", "2")))
+    assert alone["lrs"] == [0.01, 0.1, 1]
+    assert alone["scores"] == together["scores"]
+
+
+def test_the_grid_is_round_the_usual_rate(call):
+    found = parse(call("sweep", *linear, "--seeds", "1", "--json")[1])
+    assert len(found["lrs"]) == 7
+    assert found["lrs"][3] == pytest.approx(0.3)
+    assert found["lrs"][6] / found["lrs"][0] == pytest.approx(1000, rel=1e-3)
+
+
+def test_a_sweep_in_which_all_diverge_is_a_fault(call):
+    status, out, _ = call("sweep", *linear, "--lrs", "30,300", "--seeds", "1")
+    assert status == 1
+    assert "Every rate diverged" in out
+
+
+def test_optimizers_are_compared(call):
+    argv = ("compare", *linear, "--optimizers", "sgd,adam", "--per-decade", "1", "--seeds", "2")
+    status, out, err = call(*argv)
+    assert (status, err) == (0, "")
+    assert re.search(r"^ *=?\d +(SGD|Adam) ", out, re.M)
+    status, out, _ = call(*argv, "--json")
+    found = parse(out)
+    assert sorted(found["ranking"]) == ["Adam", "SGD"]
+    assert found["optimizers"]["SGD"]["sweep"]["lrs"][0] == pytest.approx(0.3 / 10**1.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["sweep", "--lrs", "1,x"], "argument --lrs: must be a number in (0, inf), got 'x'"),
+        (["sweep", "--lrs", ","], "argument --lrs: must be rates such as"),
+        (["sweep", "--lrs", "1,1"], "argument --lrs: must be distinct rates"),
+        (["sweep", "--lrs", "1", "--from", "1"], "--lrs goes without --from"),
+        (["sweep", "linear", "--from", "1", "--to", "1"], "--to must be above --from = 1, got 1"),
+        (["sweep", "linear", "--from", "0"], "argument --from: must be a number in (0, inf)"),
+        (["sweep", "--seeds", "0"], "argument --seeds: must be an integer from 1, got '0'"),
+        (["sweep", "linear", "--seed", str(2**32 - 1)], "--seed must be at most 4294967293"),
+        (["sweep", "--optimizer", "sdg"], "there is no optimizer 'sdg' (did you mean SGD?)"),
+        (["sweep", "digist"], "digist: no such task or file"),
+        (["compare", "--optimizers", "sgd"], "--optimizers must name two or more, each once"),
+        (["compare", "--optimizers", "sgd,SGD"], "--optimizers must name two or more, each once"),
+        (["find", "linear", "--start", "1", "--end", "0.1"], "start"),
+        (["find", "linear", "--steps", "9"], "argument --steps: must be an integer from 10"),
+        (["train", "linear", "--lr", "fast"], "argument --lr: must be a number or auto, got 'fast'"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_refusal_is_one_sentence(call, argv, sentence):
+    status, out, err = call(*argv)
+    assert (status, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_the_picture_of_a_sweep(call, tmp_path, without):
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "sweep.png"
+    argv = ("sweep", *linear, "--lrs", "0.01,0.1", "--seeds", "1", "-o", target)
+    assert call(*argv)[0] == 0
+    assert target.read_bytes().startswith(b"\x89PNG")
+    without("matplotlib")
+    status, out, err = call(*argv)
+    assert (status, out) == (2, "")
+    assert "matplotlib is missing" in err
