@@ -340,6 +340,18 @@ class Batches:
             return batch
         raise ValueError(f"{self._who}: batches must give at least one batch, got none")
 
+    def length(self, most: int) -> int:
+        """How many batches a pass has, which is gone through for it; at most `most`."""
+        made, out = self._begin(), 0
+        for _ in made:
+            out += 1
+            if out == most:
+                break
+        closing = getattr(made, "close", None)
+        if callable(closing):
+            closing()
+        return out
+
     def close(self) -> None:
         """Let go of the iterator that is open, so that it cleans up after itself."""
         closing = getattr(self._open, "close", None)
