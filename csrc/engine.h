@@ -63,6 +63,7 @@ enum {
     LRC_DOT,
     LRC_DOT_GRAD2,
     LRC_TRACE2,
+    LRC_SLOPE,
     LRC_NONFINITE,
     LRC_LOST,
     LRC_OBSERVED

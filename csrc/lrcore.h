@@ -174,7 +174,8 @@ typedef struct {
  * over strips in double. Those marked with * are over every trace_every-th chunk of 8192 elements
  * only, whose step is kept in x->trace until the next one. The cosine of gradient and previous step is
  * dot / sqrt(dot_grad2 trace2), with the sign of divisor; the gradient's norm is
- * sqrt(grad2) / |divisor|. A tensor without a gradient has a row of zeros. */
+ * sqrt(grad2) / |divisor|, and the change of the loss that it predicts of this step slope / divisor.
+ * A tensor without a gradient has a row of zeros. */
 typedef struct {
     double grad2;     /* of the squares of the gradient as given */
     double param2;    /* of the parameter after the step */
@@ -182,11 +183,23 @@ typedef struct {
     double dot;       /* * of gradient times previous step, */
     double dot_grad2; /* * with the squares of both */
     double trace2;    /* * */
+    double slope;     /* * of gradient times step */
     double nonfinite; /* elements of the gradient */
     double lost;      /* * elements that stayed as they were though their gradient was not 0 */
     double clip;      /* factor of clip_norm */
     double divisor;   /* loss scale and micro-batches; negative where the group maximizes */
 } lrc_stats;
+
+/* The same of all tensors together that had a gradient, as 2-norms and shares; NaN where there was
+ * none. The gradient is as the loss has it: unscaled and, with maximize, with its sign turned. */
+typedef struct {
+    double grad_norm;
+    double step_norm;
+    double param_norm;
+    double cos;   /* of gradient and previous step; NaN without one */
+    double slope; /* gradient times step: the change of the loss that it predicts */
+    double lost;  /* share of the elements */
+} lrc_totals;
 
 /* What a step works on. Between steps the caller may change hyper-parameters, schedules, options,
  * t and the gradients (g, g_dtype, g_ndim, g_shape, g_stride); not how many tensors and groups there
@@ -235,6 +248,10 @@ void lrc_plan_free(lrc_plan *plan);
 void lrc_refresh(lrc_plan *plan);
 int lrc_update(lrc_plan *plan);
 int lrc_step(lrc_plan *plan);
+
+/* What plan->stats says of the last step that was measured. It may be set to NULL and back between
+ * steps, to measure some of them; dot and trace2 are then of the step that was measured before. */
+void lrc_total(const lrc_plan *plan, lrc_totals *out);
 
 /* The hyper-parameters that a tensor is updated with, LRC_MAX_HYPERS of them: its group's, lr times
  * lr_scale, without decay where it has none, and for a tensor that is no matrix to a rule of scope

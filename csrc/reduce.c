@@ -50,6 +50,29 @@ void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s)
         s->lane[j] += (double)t[j];
 }
 
+void NAME(strips)(size_t n, const real *a, const real *b, const real *c, lrc_lanes *aa,
+                  lrc_lanes *ab, lrc_lanes *cc)
+{
+    real t[LRC_LANES] = {0}, u[LRC_LANES] = {0}, v[LRC_LANES] = {0};
+    size_t i = 0, rest = n % LRC_LANES;
+    for (; i < n - rest; i += LRC_LANES)
+        for (size_t j = 0; j < LRC_LANES; j++) {
+            t[j] += a[i + j] * a[i + j];
+            u[j] += a[i + j] * b[i + j];
+            v[j] += c[i + j] * c[i + j];
+        }
+    for (size_t j = 0; j < rest; j++) {
+        t[j] += a[i + j] * a[i + j];
+        u[j] += a[i + j] * b[i + j];
+        v[j] += c[i + j] * c[i + j];
+    }
+    for (size_t j = 0; j < LRC_LANES; j++) {
+        aa->lane[j] += (double)t[j];
+        ab->lane[j] += (double)u[j];
+        cc->lane[j] += (double)v[j];
+    }
+}
+
 double NAME(total)(const lrc_lanes *s)
 {
     lrc_lanes t = *s;

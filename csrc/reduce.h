@@ -14,6 +14,10 @@ typedef struct {
 void NAME(sum)(size_t n, const real *a, const real *b, lrc_lanes *s);
 /* A cheaper sum, for statistics: over a strip of LRC_STRIP elements in real, over strips in double. */
 void NAME(strip)(size_t n, const real *a, const real *b, lrc_lanes *s);
+/* Three at once, those of aa, ab and cc: the same bits in less time, since their lanes need not wait
+ * for each other. */
+void NAME(strips)(size_t n, const real *a, const real *b, const real *c, lrc_lanes *aa,
+                  lrc_lanes *ab, lrc_lanes *cc);
 
 /* The sum of the squares of a whole row at once; few() of fewer than LANES elements. */
 double NAME(squares)(size_t n, const real *a);

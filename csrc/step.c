@@ -220,7 +220,7 @@ static void store(const passage *a, int64_t tensor, const block *b)
 /* ------------------------------------------------------------------------- statistics */
 
 typedef struct {
-    lrc_lanes sum[LRC_TRACE2 + 1];
+    lrc_lanes sum[LRC_SLOPE + 1];
     int64_t nonfinite, lost;
     int finite;  /* the gradient is known to be */
     real *trace; /* where the previous step of this chunk is kept; NULL: it is not */
@@ -245,33 +245,39 @@ static void count_nonfinite(size_t n, const real *g, observed *o)
 
 static void watch_gradient(size_t n, int64_t at, const real *g, observed *o)
 {
-    NAME(strip)(n, g, g, &o->sum[LRC_GRAD2]);
+    lrc_lanes *sum = o->sum;
     if (!o->finite)
         count_nonfinite(n, g, o);
-    if (o->trace) {
-        const real *step = o->trace + (at - o->start);
-        NAME(strip)(n, g, step, &o->sum[LRC_DOT]);
-        NAME(strip)(n, step, step, &o->sum[LRC_TRACE2]);
+    if (!o->trace) {
+        NAME(strip)(n, g, g, &sum[LRC_GRAD2]);
+        return;
     }
+    const real *step = o->trace + (at - o->start);
+    NAME(strips)(n, g, step, step, &sum[LRC_GRAD2], &sum[LRC_DOT], &sum[LRC_TRACE2]);
 }
 
-static void watch_step(const lrc_tensor *x, workbench *w, block *b, observed *o)
+static void watch_step(const passage *a, workbench *w, block *b, observed *o)
 {
+    const lrc_tensor *x = a->x;
+    lrc_lanes *sum = o->sum;
     if (x->dtype != REAL_DTYPE && x->master_kind == LRC_NO_MASTER)
         b->p = NAME(fetch_p)(x, b->at, b->n, w->p);
-    NAME(strip)(b->n, b->p, b->p, &o->sum[LRC_PARAM2]);
-    if (!o->trace)
+    if (!o->trace) {
+        NAME(strip)(b->n, b->p, b->p, &sum[LRC_PARAM2]);
         return;
+    }
     real *step = o->trace + (b->at - o->start);
     EACH (i, b->n)
         step[i] = b->p[i] - w->old[i];
-    NAME(strip)(b->n, step, step, &o->sum[LRC_STEP2]);
     o->lost += (int64_t)NAME(lost)(b->n, step, b->g);
+    if (a->treated || a->c->select) /* the gradient as it came, again */
+        b->g = NAME(load)(x, b->at, b->n, w->g);
+    NAME(strips)(b->n, step, b->g, b->p, &sum[LRC_STEP2], &sum[LRC_SLOPE], &sum[LRC_PARAM2]);
 }
 
 static void report(const observed *o, double *seen)
 {
-    for (int j = 0; j <= LRC_TRACE2; j++)
+    for (int j = 0; j <= LRC_SLOPE; j++)
         seen[j] = NAME(total)(&o->sum[j]);
     seen[LRC_DOT_GRAD2] = o->trace ? seen[LRC_GRAD2] : 0;
     seen[LRC_NONFINITE] = (double)o->nonfinite;
@@ -457,7 +463,7 @@ static void follow(const passage *a, lrc_chunk k, workbench *w, block *b, observ
     if (a->stored)
         store(a, k.tensor, b);
     if (o)
-        watch_step(a->x, w, b, o);
+        watch_step(a, w, b, o);
     if (a->c->zero_grads)
         NAME(zero_gradient)(a->x, b->at, b->n);
 }

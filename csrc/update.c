@@ -463,6 +463,7 @@ static void report(lrc_plan *plan, int made)
                                      .dot = s[LRC_DOT],
                                      .dot_grad2 = s[LRC_DOT_GRAD2],
                                      .trace2 = s[LRC_TRACE2],
+                                     .slope = s[LRC_SLOPE],
                                      .nonfinite = s[LRC_NONFINITE],
                                      .lost = s[LRC_LOST],
                                      .clip = made ? w->clip[x->group] : 0,

@@ -98,7 +98,7 @@ def test_c_program_in_16_and_8_bits_returns_the_bits_of_the_classes(tmp_path):
     assert told == {
         "updates": str(opt.t),
         "loss": hexadecimal(loss),
-        "statistics": " ".join([*map(hexadecimal, row[:6]), *(f"{x:g}" for x in row[6:8])]),
+        "statistics": " ".join([*map(hexadecimal, row[:7]), *(f"{x:g}" for x in row[7:9])]),
         "last weights": " ".join(hexadecimal(x) for x in w[-3:]),
         "their averages": " ".join(hexadecimal(x) for x in opt.averages()[-3:]),
         "checksum of the weights": byte_checksum(w),
@@ -106,7 +106,7 @@ def test_c_program_in_16_and_8_bits_returns_the_bits_of_the_classes(tmp_path):
             byte_checksum(own[name]) for name in ("m", "m_scale", "v", "v_scale")
         ),
     }
-    assert row[8:].tolist() == [1.0, 1024.0]
+    assert row[9:].tolist() == [1.0, 1024.0]
 
 
 def hexadecimal(x):

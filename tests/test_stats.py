@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from support import BACKENDS, f32
 
 import lrcore
+from lrcore import schedules
 
 # ------------------------------------------------------------------------- statistics
 
@@ -170,3 +171,144 @@ def test_a_part_stands_for_the_whole(backend):
     assert opt.stats.total.lost == pytest.approx(n / (n + 3))
     opt.step([np.ones(n, np.float32), None])
     assert opt.stats.total.step_norm == pytest.approx(0.5 * np.sqrt(n))
+
+
+# ------------------------------------------------------------------- the slope of a step
+
+
+@BACKENDS
+def test_slope_is_the_change_that_the_gradient_predicts(backend):
+    """Of the loss itself: neither its scale, clipping, micro-batches nor maximize show in it."""
+    for options in (
+        {},
+        {"loss_scale": 8.0},
+        {"clip_norm": 1.0, "momentum": 0.9},
+        {"maximize": True},
+    ):
+        w, sign = f32(1.0, -2.0, 3.0), -1.0 if options.get("maximize") else 1.0
+        opt = lrcore.SGD(w, lr=0.125, stats=True, backend=backend, **options)
+        scale = options.get("loss_scale", 1.0)
+        for _ in range(3):
+            g, before = w.copy(), w.copy()
+            for _ in range(2):
+                opt.accumulate(g * np.float32(scale))
+            opt.step()
+            want = sign * np.dot(g.astype(float), (w - before).astype(float))
+            assert opt.stats.slope == pytest.approx(want, rel=1e-6)
+            assert opt.stats.slope < 0
+            change = sign * 0.5 * (np.dot(w, w) - np.dot(before, before))
+            gain, step2 = change / opt.stats.slope, opt.stats.step_norm**2
+            assert gain == pytest.approx(1 + sign * 0.5 * step2 / opt.stats.slope, rel=1e-5)
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    "options", [{"clip_value": 0.5}, {"cautious": True}, {"weight_decay": 0.5}]
+)
+def test_slope_is_of_the_gradient_as_it_came(backend, options):
+    """Also where a strided one was loaded into the place where it is then changed."""
+    rng = np.random.default_rng(5)
+    w = rng.standard_normal(3000).astype(np.float32)
+    opt = lrcore.Adam(w, lr=0.01, stats=True, backend=backend, **options)
+    for _ in range(2):
+        g = rng.standard_normal((3000, 2))[:, 1]
+        before = w.astype(float)
+        opt.step(g)
+        want = np.dot(g, w.astype(float) - before)
+        assert opt.stats.slope == pytest.approx(want, rel=1e-4, abs=1e-6)
+
+
+@BACKENDS
+def test_slope_of_a_part_stands_for_the_whole(backend):
+    n = 2**20 + 20_000
+    opt = lrcore.SGD(np.ones(n, np.float32), lr=0.5, stats=True, backend=backend)
+    opt.step(np.ones(n, np.float32))
+    assert opt.stats.slope == pytest.approx(-0.5 * n)
+
+
+# ----------------------------------------------------- the same in one call, of some steps
+
+
+def last(opt):
+    out = np.full((2, len(lrcore._core.LAST)), 7.0)
+    opt._plan.last(out, 1)
+    assert (out[0] == 7).all()
+    return dict(zip(lrcore._core.LAST, out[1], strict=True))
+
+
+def agrees(opt):
+    told, stats = last(opt), opt.stats.total
+    for name in lrcore._core.LAST[1:]:
+        np.testing.assert_equal(told[name], getattr(stats, name), err_msg=name)
+
+
+@BACKENDS
+@pytest.mark.parametrize("shape", [(), (40, 30), (2**20 + 20_001,)])
+def test_last_is_the_total_bit_for_bit(backend, shape):
+    rng = np.random.default_rng(3)
+    params = {k: rng.standard_normal(shape).astype(np.float32) for k in "abc"}
+    groups = [
+        {"params": {"a": params["a"], "b": params["b"]}, "lr": schedules.Exponential(0.1, 0.9)},
+        {"params": params["c"], "maximize": True, "lr": 1e-3},
+    ]
+    opt = lrcore.AdamW(groups, stats=True, loss_scale=3.0, nonfinite="skip", backend=backend)
+    agrees(opt)
+    for given in ("abc", "ac", "", "b", "abc"):
+        grads = [rng.standard_normal(shape).astype(np.float32) for _ in "abc"]
+        a, b, c = (g if k in given else None for k, g in zip("abc", grads, strict=True))
+        lr = opt.lr
+        opt.step([{"a": a, "b": b}, c])
+        agrees(opt)
+        assert last(opt)["lr"] == lr
+    grads[0][...] = np.inf
+    assert not opt.step([{"a": grads[0], "b": grads[1]}, grads[2]])
+    agrees(opt)
+    with pytest.raises(ValueError, match="last: out must have a row i"):
+        opt._plan.last(np.zeros((2, 3)), 0)
+    with pytest.raises(ValueError, match="last: out must have a row i"):
+        opt._plan.last(np.zeros((2, 9)), 2)
+
+
+@BACKENDS
+def test_a_few_of_many_steps_are_measured(backend):
+    """With the numbers of an optimizer that measures all, and the same parameters."""
+    rng = np.random.default_rng(4)
+    start = rng.standard_normal((50, 3)).astype(np.float32)
+    a, b = start.copy(), start.copy()
+    some, every = (lrcore.Lion(x, lr=0.1, stats=x is b, backend=backend) for x in (a, b))
+    assert some._watch(10) == 0
+    for t in range(25):
+        g = rng.standard_normal(start.shape).astype(np.float32)
+        some.step(g)
+        every.step(g)
+        told, want = last(some), last(every)
+        assert_array_equal(a, b)
+        if t % 10 == 0:
+            assert np.isnan(told["cos"])  # the step before was not kept
+            want["cos"] = np.nan
+        if t % 10 < 4:
+            np.testing.assert_equal(told, want)
+        else:
+            assert all(np.isnan(told[k]) for k in lrcore._core.LAST[1:])
+        if t == 12:
+            some = copy.deepcopy(some)
+            a = next(iter(some._layout.leaves)).array
+    assert some._watch(0) == 10
+    assert "trace" not in some.state[""]
+    with pytest.raises(RuntimeError, match="stats=True"):
+        repr(some.stats)
+
+
+@BACKENDS
+def test_named_rows_are_not_measured_where_all_need_not_be(backend):
+    w = np.ones((4, 2), np.float32)
+    opt = lrcore.SGD(w, lr=0.5, backend=backend)
+    opt._watch(1)
+    opt.step(np.ones((4, 2), np.float32))
+    assert last(opt)["slope"] == -4.0
+    opt.step(lrcore.RowGrad([1], np.ones((1, 2), np.float32), (4, 2)))
+    assert np.isnan(last(opt)["slope"])
+    assert w[1].tolist() == [0.0, 0.0]
+    opt.step(np.ones((4, 2), np.float32))
+    assert np.isnan(last(opt)["cos"])  # the step before was not kept
+    assert last(opt)["slope"] == -4.0

@@ -751,7 +751,8 @@ def test_statistics_are_what_numpy_says_in_float64(real, rtol):
         lost = ((d == 0) & (g != 0)).sum()
         dot = rows[0, stats.DOT]
         assert_allclose(dot, np.dot(g8, last), rtol=0, atol=rtol * sqrt(gg * tt))
-        want = [gg, np.dot(p8, p8), np.dot(d, d), dot, gg, tt, 0, lost, clip, 2.0]
+        slope = np.dot(g8, d)
+        want = [gg, np.dot(p8, p8), np.dot(d, d), dot, gg, tt, slope, 0, lost, clip, 2.0]
         assert_allclose(rows[0], want, rtol=rtol)
         assert_array_equal(store.trace, d)
         before, last = store.p.copy(), d
@@ -815,10 +816,10 @@ def test_statistics_of_what_is_refused_or_left_alone():
     grads = [np.array([3.0, 4.0]), None, np.array([np.nan, -np.inf])]
     groups = [step.Group(hypers(), maximize=True)]
     assert go(stores, grads, groups=groups, stats=rows, divisor=4.0, clip_norm=1.0) == (0.0, 2)
-    assert_array_equal(rows[0], [25, 0, 0, 0, 0, 0, 0, 0, 0, -4])
+    assert_array_equal(rows[0], [25, 0, 0, 0, 0, 0, 0, 0, 0, 0, -4])
     assert_array_equal(rows[1], 0)
     assert np.isnan(rows[2, stats.GRAD2])
-    assert_array_equal(rows[2, 1:], [0, 0, 0, 0, 0, 2, 0, 0, -4])
+    assert_array_equal(rows[2, 1:], [0, 0, 0, 0, 0, 0, 2, 0, 0, -4])
     for s in stores:
         assert_array_equal(s.p, 1)
         assert_array_equal(s.trace, 5)

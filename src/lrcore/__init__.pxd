@@ -151,10 +151,19 @@ cdef extern from "lrcore.h" nogil:
         double dot
         double dot_grad2
         double trace2
+        double slope
         double nonfinite
         double lost
         double clip
         double divisor
+
+    ctypedef struct lrc_totals:
+        double grad_norm
+        double step_norm
+        double param_norm
+        double cos
+        double slope
+        double lost
 
     ctypedef struct lrc_plan:
         int rule
@@ -190,6 +199,7 @@ cdef extern from "lrcore.h" nogil:
     void lrc_refresh(lrc_plan *plan)
     int lrc_update(lrc_plan *plan)
     int lrc_step(lrc_plan *plan)
+    void lrc_total(const lrc_plan *plan, lrc_totals *out)
     void lrc_hypers(const lrc_plan *plan, const lrc_tensor *x, double *h)
     void lrc_accumulate(lrc_plan *plan)
     void lrc_drop(lrc_plan *plan)

@@ -47,8 +47,12 @@ CHUNK = LRC_CHUNK
 #: 8-bit state: elements that share a scale.
 Q8_BLOCK = LRC_Q8_BLOCK
 #: The columns of lrc_stats.
-STATS = ("grad2", "param2", "step2", "dot", "dot_grad2", "trace2", "nonfinite", "lost", "clip",
-         "divisor")
+STATS = ("grad2", "param2", "step2", "dot", "dot_grad2", "trace2", "slope", "nonfinite", "lost",
+         "clip", "divisor")
+#: What `Plan.last` writes: the rate of the first group, then the fields of lrc_totals.
+LAST = ("lr", "grad_norm", "step_norm", "param_norm", "cos", "slope", "lost")
+if sizeof(lrc_totals) != 8 * (len(LAST) - 1):
+    raise ImportError("LAST of _core.pyx must name the fields of lrc_totals")
 if sizeof(lrc_stats) != 8 * len(STATS):
     raise ImportError("STATS of _core.pyx must name the fields of lrc_stats")
 
@@ -259,6 +263,10 @@ cdef enum:
     CLIP_NORM = -2
     MATRICES = 4  # kept of a tensor at most
 
+#: Where steps are measured now and then: so many in a row, each but the first with a cosine.
+cdef enum:
+    IN_A_ROW = 4
+
 
 cdef int _matrices(lrc_plan *c, int phase, void *user) noexcept with gil:
     """The products of a step. The exception waits in the Plan for `step`."""
@@ -297,6 +305,7 @@ cdef class Plan:
     cdef list stores, labels, held, given
     cdef dict curves, rooms
     cdef bint busy, zeroing, adding
+    cdef int64_t every  # measure IN_A_ROW of so many steps; 0: all, and refuse what cannot be
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
 
     def __cinit__(self, int rule, list stores, list labels, tree, Py_ssize_t n_groups):
@@ -467,6 +476,40 @@ cdef class Plan:
         self.plan.stats = <lrc_stats *>_data(rows)
         self.plan.trace_every = every
 
+    def measure(self, int64_t every):
+        """Measure a few of `every` steps, and none with a RowGrad; 0: all steps, RowGrads refused."""
+        self.every = every
+        self._measure(True)
+
+    cdef int _measure(self, bint on) except -1:
+        """Go on or stop to measure. What is not followed by the next step is no trace of it."""
+        cdef Py_ssize_t i
+        if self.stats is None or on == (self.plan.stats != NULL):
+            return 0
+        self.plan.stats = <lrc_stats *>_data(self.stats) if on else NULL
+        if on:
+            return 0
+        for store in self.stores:
+            memset(_data(store.trace), 0, cnp.PyArray_NBYTES(<cnp.ndarray>store.trace))
+        return 0
+
+    @property
+    def measuring(self):
+        """Whether the step being made, or the last one, is measured."""
+        return self.plan.stats != NULL
+
+    def last(self, cnp.ndarray out not None, Py_ssize_t i):
+        """Write into row i of a C-contiguous float64 array what LAST names, of the last step: NaN
+        where that was not measured."""
+        cdef double *row
+        if (cnp.PyArray_TYPE(out) != cnp.NPY_DOUBLE or cnp.PyArray_NDIM(out) != 2
+                or not cnp.PyArray_IS_C_CONTIGUOUS(out) or cnp.PyArray_DIM(out, 1) < sizeof(lrc_totals) // 8 + 1
+                or not 0 <= i < cnp.PyArray_DIM(out, 0)):
+            raise ValueError("last: out must have a row i of float64, as long as LAST")
+        row = <double *>cnp.PyArray_DATA(out) + i * cnp.PyArray_DIM(out, 1)
+        row[0] = self.groups[0].h[0]
+        lrc_total(self.plan, <lrc_totals *>(row + 1))
+
     cdef int _refresh(self) except -1:
         """Put the schedules' values for this update in place; refuse one out of its domain."""
         cdef Curve curve
@@ -624,7 +667,7 @@ cdef class Plan:
             why = "accumulate adds up whole gradients"
         elif self.zeroing:
             why = "zero_grads sets it to zero"
-        elif self.plan.stats != NULL:
+        elif self.plan.stats != NULL and not self.every:
             why = "stats measures whole parameters"
         elif self.groups[x.group].agc != 0:
             why = "agc looks at whole parameters"
@@ -639,6 +682,7 @@ cdef class Plan:
             why = ""
         if why is not None:
             raise TypeError(refused(row.name.decode(), self.labels[i], why))
+        self._measure(False)
         return 0
 
     cdef int _check_zeroed(self, Py_ssize_t i, grad, cnp.ndarray g) except -1:
@@ -756,6 +800,8 @@ cdef class Plan:
         cdef int made
         self._enter()
         try:
+            if self.every:
+                self._measure(self.plan.t % self.every < IN_A_ROW)
             if grads is not None or self.plan.micro == 0:
                 self._take(grads)
             self._refresh()
@@ -835,6 +881,8 @@ cdef class Plan:
         """The gradients of a step, or `adding` to what waits, checked: for each parameter an array,
         indices and values of a RowGrad, or None."""
         cdef Py_ssize_t i, k = 0
+        if self.every and not adding:
+            self._measure(self.plan.t % self.every < IN_A_ROW)
         self._take(grads, adding)
         held, self.held = self.held, []
         out = []
@@ -847,6 +895,7 @@ cdef class Plan:
         """Count an update that was made elsewhere: with what was accumulated, or else with the
         gradients last collected."""
         cdef Py_ssize_t i
+        lrc_refresh(self.plan)
         for i in range(self.n):
             self.tensors[i].t += (self.tensors[i].summed > 0 if self.plan.micro
                                   else self.tensors[i].g != NULL)

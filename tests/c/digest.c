@@ -802,8 +802,8 @@ static void make_infinite(const lrc_tensor *x)
 
 static uint64_t digest_stats(uint64_t digest, const lrc_stats *s)
 {
-    const double row[] = {s->grad2,  s->param2,    s->step2, s->dot,  s->dot_grad2,
-                          s->trace2, s->nonfinite, s->lost,  s->clip, s->divisor};
+    const double row[] = {s->grad2, s->param2,    s->step2, s->dot,  s->dot_grad2, s->trace2,
+                          s->slope, s->nonfinite, s->lost,  s->clip, s->divisor};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         digest = digest_f64(digest, row[i]);
     return digest;

@@ -115,8 +115,8 @@ int main(void)
 
     printf("updates: %lld\n", (long long)plan->t);
     printf("loss: %a\n", loss(w));
-    printf("statistics: %a %a %a %a %a %a %g %g\n", stats.grad2, stats.param2, stats.step2,
-           stats.dot, stats.dot_grad2, stats.trace2, stats.nonfinite, stats.lost);
+    printf("statistics: %a %a %a %a %a %a %a %g %g\n", stats.grad2, stats.param2, stats.step2,
+           stats.dot, stats.dot_grad2, stats.trace2, stats.slope, stats.nonfinite, stats.lost);
     printf("last weights: %a %a %a\n", value(w[N - 3]), value(w[N - 2]), value(w[N - 1]));
     printf("their averages: %a %a %a\n", average[N - 3], average[N - 2], average[N - 1]);
     printf("checksum of the weights: %08x\n", (unsigned)checksum(w, sizeof w));

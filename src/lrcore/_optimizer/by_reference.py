@@ -37,7 +37,7 @@ def step(opt: Optimizer, grads: Any, loss: float) -> bool:
         nonfinite=whole.nonfinite,
         divisor=plan.loss_scale * max(micro, 1),
         seed=whole.seed,
-        stats=layout.stats,
+        stats=layout.stats if plan.measuring else None,
         trace_every=layout.every(),
         loss=loss,
         **averages_of(whole),

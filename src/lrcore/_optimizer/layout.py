@@ -72,6 +72,8 @@ class Layout(NamedTuple):
     arrays: list[memory.Arrays]
     stores: list[memory.Store]
     stats: NDArray[np.float64] | None
+    #: Without the option `stats`, measure a few of so many steps; 0: none.
+    watched: int = 0
 
     @classmethod
     def empty(cls, grouped: bool, whole: Whole) -> Layout:
@@ -111,6 +113,11 @@ class Layout(NamedTuple):
         made = [rebuilt(tree, values) for tree in self.trees]
         return made if self.grouped else made[0]
 
+    @property
+    def measured(self) -> bool:
+        """Whether there are statistics, of all steps or of some."""
+        return self.whole.stats or self.watched > 0
+
     def every(self) -> int:
         """Which chunks a trace keeps."""
         return trace_every(sum(leaf.array.size for leaf in self.leaves))
@@ -129,6 +136,7 @@ class Layout(NamedTuple):
                 summing=self.summing,
                 evaluating=self.evaluating,
                 every=every,
+                traced=self.measured,
             )
             for leaf in self.leaves
         ]
@@ -215,7 +223,7 @@ def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[memory.Ar
 
 def _rows(layout: Layout, arrays: list[memory.Arrays]) -> NDArray[np.float64] | None:
     """Room for the statistics: NaN until a parameter is measured with the trace it has."""
-    if not layout.whole.stats:
+    if not layout.measured:
         return None
     rows = np.full((len(layout.leaves), ROW), np.nan)
     for i, row in enumerate(() if layout.stats is None else layout.stats):
@@ -232,6 +240,7 @@ def _send_whole(who: str, plan: _core.Plan, layout: Layout) -> None:
     plan.set_averages(**averages_of(whole))
     if layout.stats is not None:
         plan.set_stats(layout.stats, layout.every())
+        plan.measure(0 if whole.stats else layout.watched)
 
 
 def averages_of(whole: Whole) -> dict[str, Any]:

@@ -159,6 +159,7 @@ def slots_of(
     summing: bool,
     evaluating: bool,
     every: int,
+    traced: bool,
 ) -> list[Slot]:
     """The slots of one parameter: `values` are its group's, `starts` its rule's states."""
     dtype, n = real(leaf.array.dtype), leaf.array.size
@@ -183,7 +184,7 @@ def slots_of(
         out.append(Slot("sum", dtype))
     if evaluating:
         out.append(Slot("trained", leaf.array.dtype, start=None))
-    if whole.stats:
+    if traced:
         out.append(Slot("trace", dtype, size=_traced(n, every)))
     return out
 

@@ -21,6 +21,7 @@ from ..reference.stats import (
     LOST,
     NONFINITE,
     PARAM2,
+    SLOPE,
     STEP2,
     TRACE2,
 )
@@ -51,6 +52,12 @@ class StepStats:
         Of the angle between the gradient and the previous step: below 0 where the way still leads
         down in the direction of that step, above 0 where that step went too far. With `maximize`
         the gradient's sign is turned. NaN at the first step; see below.
+    slope : float
+        The inner product of the gradient, scaled as in `grad_norm`, and what the step added to the
+        parameters: the change of the loss that the gradient predicts of this step, below 0 where
+        it goes downhill. What the loss of the same batch really changed by is, divided by `slope`,
+        the gain ratio: 1 for a small step, 0.5 at the best one of a parabola, below 0 where the
+        loss rose. With `maximize` the gradient's sign is turned; see below.
     clip : float
         The factor that ``clip_norm`` scaled the gradients by; 1.0 where it did not, the smallest
         where groups differ.
@@ -65,7 +72,7 @@ class StepStats:
     -----
     What a step did is kept until the next one, for `cos`. Where all parameters together have more
     than 2**20 elements this is done for every sixteenth run of 8192 elements of each, from its
-    first; `step_norm`, `ratio`, `cos` and `lost` are then estimates from these.
+    first; `step_norm`, `ratio`, `cos`, `slope` and `lost` are then estimates from these.
 
     Squares are summed over strips of 1024 elements in the dtype of the arithmetic. In float32 those
     of numbers below 1e-19 vanish and those above 1e19 overflow; the norm that ``clip_norm`` uses,
@@ -77,6 +84,7 @@ class StepStats:
     param_norm: float
     ratio: float
     cos: float
+    slope: float
     clip: float
     nonfinite: int
     lost: float
@@ -117,8 +125,8 @@ class Stats(Mapping[str, StepStats]):
         self._rows = np.where(np.isnan(rows[:, DIVISOR:]), 0.0, rows)
         # What is measured on a part of a parameter stands for all of it.
         part = np.maximum(traced, 1)
-        self._rows[:, (STEP2, LOST)] *= (self._sizes / part)[:, None]
-        self._rows[:, DOT] *= np.sign(self._rows[:, DIVISOR])
+        self._rows[:, (STEP2, SLOPE, LOST)] *= (self._sizes / part)[:, None]
+        self._rows[:, (DOT, SLOPE)] *= np.sign(self._rows[:, DIVISOR])[:, None]
         self._groups = np.array(groups)
         self._paths = paths
 
@@ -181,6 +189,7 @@ def _read(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> list[StepSta
             param,
             step / param,
             np.where(turned != 0, sums[:, DOT] / np.sqrt(turned), np.nan),
+            sums[:, SLOPE] / abs(sums[:, DIVISOR]),
             sums[:, CLIP].copy(),
             sums[:, NONFINITE].astype(np.int64),
             sums[:, LOST] / sizes,

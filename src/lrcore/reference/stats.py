@@ -1,8 +1,9 @@
 """What a step is asked to report: one row of raw sums a tensor, in the fixed order.
 
 A row is the squares of gradient, parameter and step, the product of gradient and previous step with
-the squares of both, how many gradients are not finite, how many updates were lost to rounding, the
-clip coefficient, and the divisor, negative for ascent. Without a gradient all of it is 0.
+the squares of both, the product of gradient and step, how many gradients are not finite, how many
+updates were lost to rounding, the clip coefficient, and the divisor, negative for ascent. Without a
+gradient all of it is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .reduce import CHUNK, in_order, strip_sums
 Array: TypeAlias = NDArray[Any]
 
 COLUMNS = len(STATS)
-GRAD2, PARAM2, STEP2, DOT, DOT_GRAD2, TRACE2, NONFINITE, LOST, CLIP, DIVISOR = range(COLUMNS)
+GRAD2, PARAM2, STEP2, DOT, DOT_GRAD2, TRACE2, SLOPE, NONFINITE, LOST, CLIP, DIVISOR = range(COLUMNS)
 
 
 def _dot(a: Array, b: Array) -> float:
@@ -57,5 +58,6 @@ def see_step(
         row[DOT] = _dot(part, trace)
         row[DOT_GRAD2] = _dot(part, part)
         row[TRACE2] = _dot(trace, trace)
+        row[SLOPE] = _dot(part, d)
         row[LOST] = float(np.count_nonzero((d == 0) & (g[mask] != 0)))
         trace[...] = d
