@@ -229,16 +229,20 @@ def test_slope_of_a_part_stands_for_the_whole(backend):
 # ----------------------------------------------------- the same in one call, of some steps
 
 
-def last(opt):
-    out = np.full((2, len(lrcore._core.LAST)), 7.0)
-    opt._plan.last(out, 1)
+def last(opt, **losses):
+    names = lrcore._core.RECORD
+    out = np.full((2, len(names)), 7.0)
+    opt._plan.record(out, 1, **losses)
     assert (out[0] == 7).all()
-    return dict(zip(lrcore._core.LAST, out[1], strict=True))
+    return dict(zip(names, out[1], strict=True))
+
+
+MEASURED = lrcore._core.RECORD[4:]
 
 
 def agrees(opt):
     told, stats = last(opt), opt.stats.total
-    for name in lrcore._core.LAST[1:]:
+    for name in MEASURED:
         np.testing.assert_equal(told[name], getattr(stats, name), err_msg=name)
 
 
@@ -263,10 +267,22 @@ def test_last_is_the_total_bit_for_bit(backend, shape):
     grads[0][...] = np.inf
     assert not opt.step([{"a": grads[0], "b": grads[1]}, grads[2]])
     agrees(opt)
-    with pytest.raises(ValueError, match="last: out must have a row i"):
-        opt._plan.last(np.zeros((2, 3)), 0)
-    with pytest.raises(ValueError, match="last: out must have a row i"):
-        opt._plan.last(np.zeros((2, 9)), 2)
+
+
+def test_record_has_the_losses_and_the_gain_ratio():
+    w = np.array([4.0])
+    opt = lrcore.SGD(w, lr=0.5, stats=True)
+    opt.step(w.copy())
+    told = last(opt, loss=8.0, val_loss=1.0, loss_after=2.0)
+    assert (told["loss"], told["val_loss"], told["slope"], told["gain"]) == (8.0, 1.0, -8.0, 0.75)
+    assert np.isnan(last(opt, loss=8.0)["gain"])
+    opt.step(np.zeros(1))
+    assert np.isnan(last(opt, loss=8.0, loss_after=8.0)["gain"])
+    for out, i in (np.zeros((2, 3)), 0), (np.zeros((2, 10)), 2), (np.zeros((2, 10)), -1):
+        with pytest.raises(ValueError, match=f"record: out must have a row {i} of 10 float64"):
+            opt._plan.record(out, i)
+    with pytest.raises(ValueError, match="in C order"):
+        opt._plan.record(np.zeros((10, 10)).T, 0)
 
 
 @BACKENDS
@@ -289,7 +305,7 @@ def test_a_few_of_many_steps_are_measured(backend):
         if t % 10 < 4:
             np.testing.assert_equal(told, want)
         else:
-            assert all(np.isnan(told[k]) for k in lrcore._core.LAST[1:])
+            assert all(np.isnan(told[k]) for k in MEASURED)
         if t == 12:
             some = copy.deepcopy(some)
             a = next(iter(some._layout.leaves)).array

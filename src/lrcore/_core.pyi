@@ -12,7 +12,7 @@ BLOCK: int
 CHUNK: int
 Q8_BLOCK: int
 STATS: tuple[str, ...]
-LAST: tuple[str, ...]
+RECORD: tuple[str, ...]
 Names: TypeAlias = tuple[str, ...]
 
 class NonFiniteError(FloatingPointError): ...
@@ -90,7 +90,14 @@ class Plan:
     def set_stats(self, rows: NDArray[np.float64] | None, every: int) -> None: ...
     def measure(self, every: int) -> None: ...
     measuring: bool
-    def last(self, out: NDArray[np.float64], i: int) -> None: ...
+    def record(
+        self,
+        out: NDArray[np.float64],
+        i: int,
+        loss: float = ...,
+        val_loss: float = ...,
+        loss_after: float = ...,
+    ) -> None: ...
     def hypers(self, group: int) -> list[float]: ...
     def __enter__(self) -> None: ...
     def __exit__(

@@ -49,10 +49,11 @@ Q8_BLOCK = LRC_Q8_BLOCK
 #: The columns of lrc_stats.
 STATS = ("grad2", "param2", "step2", "dot", "dot_grad2", "trace2", "slope", "nonfinite", "lost",
          "clip", "divisor")
-#: What `Plan.last` writes: the rate of the first group, then the fields of lrc_totals.
-LAST = ("lr", "grad_norm", "step_norm", "param_norm", "cos", "slope", "lost")
-if sizeof(lrc_totals) != 8 * (len(LAST) - 1):
-    raise ImportError("LAST of _core.pyx must name the fields of lrc_totals")
+#: What `Plan.record` writes: losses, the rate of the first group, the gain ratio, then lrc_totals.
+RECORD = ("loss", "val_loss", "lr", "gain", "grad_norm", "step_norm", "param_norm", "cos", "slope",
+          "lost")
+if sizeof(lrc_totals) != 8 * (len(RECORD) - 4):
+    raise ImportError("RECORD of _core.pyx must name the fields of lrc_totals")
 if sizeof(lrc_stats) != 8 * len(STATS):
     raise ImportError("STATS of _core.pyx must name the fields of lrc_stats")
 
@@ -267,6 +268,9 @@ cdef enum:
 cdef enum:
     IN_A_ROW = 4
 
+cdef enum:
+    RECORDED = 4 + sizeof(lrc_totals) // sizeof(double)
+
 
 cdef int _matrices(lrc_plan *c, int phase, void *user) noexcept with gil:
     """The products of a step. The exception waits in the Plan for `step`."""
@@ -477,13 +481,12 @@ cdef class Plan:
         self.plan.trace_every = every
 
     def measure(self, int64_t every):
-        """Measure a few of `every` steps, and none with a RowGrad; 0: all steps, RowGrads refused."""
+        """Measure a few of `every` steps, none with a RowGrad; 0: all, and refuse RowGrads."""
         self.every = every
         self._measure(True)
 
     cdef int _measure(self, bint on) except -1:
         """Go on or stop to measure. What is not followed by the next step is no trace of it."""
-        cdef Py_ssize_t i
         if self.stats is None or on == (self.plan.stats != NULL):
             return 0
         self.plan.stats = <lrc_stats *>_data(self.stats) if on else NULL
@@ -498,17 +501,21 @@ cdef class Plan:
         """Whether the step being made, or the last one, is measured."""
         return self.plan.stats != NULL
 
-    def last(self, cnp.ndarray out not None, Py_ssize_t i):
-        """Write into row i of a C-contiguous float64 array what LAST names, of the last step: NaN
-        where that was not measured."""
+    def record(self, cnp.ndarray out not None, Py_ssize_t i, double loss=NAN, double val_loss=NAN,
+               double loss_after=NAN):
+        """Write what RECORD names into row i of a C-contiguous float64 array: of the last step, NaN
+        where that was not measured, and the losses; `loss_after` is of the same batch."""
         cdef double *row
+        cdef lrc_totals *totals
         if (cnp.PyArray_TYPE(out) != cnp.NPY_DOUBLE or cnp.PyArray_NDIM(out) != 2
-                or not cnp.PyArray_IS_C_CONTIGUOUS(out) or cnp.PyArray_DIM(out, 1) < sizeof(lrc_totals) // 8 + 1
+                or not cnp.PyArray_IS_C_CONTIGUOUS(out) or cnp.PyArray_DIM(out, 1) != RECORDED
                 or not 0 <= i < cnp.PyArray_DIM(out, 0)):
-            raise ValueError("last: out must have a row i of float64, as long as LAST")
-        row = <double *>cnp.PyArray_DATA(out) + i * cnp.PyArray_DIM(out, 1)
-        row[0] = self.groups[0].h[0]
-        lrc_total(self.plan, <lrc_totals *>(row + 1))
+            raise ValueError(f"record: out must have a row {i} of {RECORDED} float64 in C order")
+        row = <double *>cnp.PyArray_DATA(out) + i * RECORDED
+        totals = <lrc_totals *>(row + 4)
+        lrc_total(self.plan, totals)
+        row[0], row[1], row[2] = loss, val_loss, self.groups[0].h[0]
+        row[3] = (loss_after - loss) / totals.slope if totals.slope != 0 else NAN
 
     cdef int _refresh(self) except -1:
         """Put the schedules' values for this update in place; refuse one out of its domain."""
