@@ -210,6 +210,8 @@ def run_all(
     interrupted = False
 
     def note(i: int, outcome: Outcome) -> None:
+        if i in made:
+            return  # Ctrl-C came while it was told
         made[i] = made_of(jobs[i], outcome)
         if on_run is not None:
             on_run(i, made[i])

@@ -67,6 +67,11 @@ def _answer(result: SweepResult) -> str:
             f"Use lr = {result.chosen:g}: {best}, the lowest; the rates from {low:g} to {high:g} "
             "are within one standard error of it."
         )
+    if result.chosen == result.best:
+        return (
+            f"Use lr = {result.chosen:g}: {best}, the lowest, and the middle of the rates from "
+            f"{low:g} to {high:g}, which are within one standard error of it."
+        )
     return (
         f"Use lr = {result.chosen:g}. The lowest score is that of {result.best:g} ({best}), and "
         f"the rates from {low:g} to {high:g} cannot be told from it: they are within one standard "

@@ -202,7 +202,7 @@ def _folds(
         if count < k:
             raise ValueError(f"{WHO}: data must have at least {k} samples for cv={k}, got {count}")
         return _shuffled(count, k, seed, labels)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, (str, bytes, type)):
         names = [x for _, x in _leaves(data)]
         y = labels if labels is not None else names[1] if len(names) > 1 else None
         pairs: Any = cv.split(names[0], y, groups)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TOP = 0.09  # share of the height kept for the runs that have no score
 BOTTOM = 0.22  # and below the valley for what is marked
-FAR = 10.0  # a rate whose score is that many times as far from the best as the median one is cut off
+FAR = (
+    10.0  # a rate whose score is that many times as far from the best as the median one is cut off
+)
 
 
 def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
@@ -80,7 +82,9 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     log_rates(ax, lrs)
     _draw_scores(ax, lrs, scores, means, errors)
     _zoom(ax, means[whole], errors[whole])
-    _draw_choices(ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True)))
+    _draw_choices(
+        ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
+    )
     if not whole.all():
         _draw_lost(ax, lrs, ~known, result)
     legend_above(ax)
