@@ -176,7 +176,10 @@ def _draw_scaling(ax: Axes, rates: Array, sizes: Array, best: Any) -> None:
         return
     grown = sizes / sizes[0]
     halo = [Stroke(linewidth=4.4, foreground="#222222"), Normal()]
-    looks = {"rate \N{PROPORTIONAL TO} size": (1.0, "-"), "rate \N{PROPORTIONAL TO} \N{SQUARE ROOT}size": (0.5, (0, (5, 2)))}
+    looks = {
+        "rate \N{PROPORTIONAL TO} size": (1.0, "-"),
+        "rate \N{PROPORTIONAL TO} \N{SQUARE ROOT}size": (0.5, (0, (5, 2))),
+    }
     for name, (power, dashes) in looks.items():
         (line,) = ax.plot(
             rates[best[0]] * grown**power, sizes, color=LIGHT, linestyle=dashes, lw=2, label=name

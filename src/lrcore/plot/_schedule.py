@@ -14,6 +14,7 @@ from ._style import LINES, POINTS, new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
 def schedule(
     schedules: Schedule | Mapping[str, Schedule] | Iterable[Schedule],
     steps: int,

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TOP = 0.09  # share of the height kept for the runs that have no score
 BOTTOM = 0.22  # and below the valley for what is marked
-FAR = 10.0  # a rate whose score is that many times as far from the best as the median one is cut off
+FAR = (
+    10.0  # a rate whose score is that many times as far from the best as the median one is cut off
+)
 
 
 def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
@@ -68,29 +70,31 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     order = np.argsort(result.lrs)
     lrs = np.asarray(result.lrs, dtype=np.float64)[order]
     scores = np.asarray(result.scores, dtype=np.float64).reshape(len(lrs), -1)[order]
-    known = np.isfinite(scores)
-    counts = known.sum(axis=1)
-    means = np.where(known, scores, 0.0).sum(axis=1) / np.where(counts > 0, counts, np.nan)
-    whole = known.all(axis=1)
-    errors = np.full(len(lrs), np.nan)
-    if scores.shape[1] > 1:
-        errors[whole] = scores[whole].std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
+    ended = np.isfinite(scores).sum(axis=1)
+    means = np.where(np.isfinite(scores), scores, 0.0).sum(axis=1) / np.maximum(ended, 1)
+    given = np.asarray(result.means, dtype=np.float64)[order]
+    whole = np.isfinite(given)  # no run of the rate diverged
+    means = np.where(whole, given, np.where(ended > 0, means, np.nan))
+    errors = np.where(whole, np.asarray(result.errors, dtype=np.float64)[order], np.nan)
     ax = new_axes() if ax is None else ax
     ax.set_ylabel("score (lower is better)")
     log_rates(ax, lrs)
-    _draw_scores(ax, lrs, scores, means, errors)
+    _draw_scores(ax, lrs, scores, means, errors, whole)
     _zoom(ax, means[whole], errors[whole])
-    _draw_choices(ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True)))
-    if not whole.all():
-        _draw_lost(ax, lrs, ~known, result)
+    _draw_choices(
+        ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
+    )
+    if not np.isfinite(scores).all():
+        _draw_lost(ax, lrs, ~np.isfinite(scores), result)
     legend_above(ax)
     return ax
 
 
-def _draw_scores(ax: Axes, lrs: Array, scores: Array, means: Array, errors: Array) -> None:
-    """The valley through the rates that lost no run; hollow dots at those that lost some."""
+def _draw_scores(
+    ax: Axes, lrs: Array, scores: Array, means: Array, errors: Array, whole: Any
+) -> None:
+    """The valley through the rates of which no run diverged; hollow dots at the others."""
     known = np.isfinite(scores)
-    whole = known.all(axis=1)
     several = scores.shape[1] > 1
     line: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
     if whole.any():

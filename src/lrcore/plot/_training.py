@@ -43,8 +43,19 @@ RATE: dict[str, Any] = {
     "linewidth": 1.6,
     "linestyle": (0, (6, 1.5, 1.2, 1.5)),
 }
-#: Codes that ask for nothing to be done.
-CALM = ("healthy", "converged", "still_falling", "not_enough_data", "inconclusive", "gap")
+#: Findings that ask for something to be done; the others are notes.
+ALARMS = (
+    "diverged",
+    "nonfinite",
+    "spiking",
+    "lr_too_high",
+    "lr_too_low",
+    "oscillating",
+    "plateau",
+    "overfitting",
+    "rising",
+    "never_fell",
+)
 
 
 class _Line(NamedTuple):
@@ -200,7 +211,7 @@ def _draw_losses(ax: Axes, line: _Line) -> None:
         ax.plot(line.at, line.mean, label="training", marker=small, markersize=4, **strong)
         return
     if line.binned:
-        style = {"color": PALE, "alpha": 0.75, "linewidth": 0, "zorder": 1.5}
+        style = {"facecolor": PALE, "edgecolor": PALE, "linewidth": 0.9, "zorder": 1.5}
         ax.fill_between(line.at, line.low, line.high, label="lowest to highest", **style)
     else:
         ax.plot(line.at, line.mean, label="each update", color=PALE, linewidth=0.9, zorder=2)
@@ -264,20 +275,22 @@ def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, step
     """Bars over what is covered, from the top of the picture to its bottom, and the name."""
     from matplotlib.patches import Rectangle
 
-    calm = code in CALM
-    face, hatch, edge = (NOTE, None, BLUE) if calm else (ALARM, "////", RUST)
+    alarm = code in ALARMS
+    face, hatch, edge = (ALARM, "////", RUST) if alarm else (NOTE, None, BLUE)
     across = ax.get_xaxis_transform()
     least = 0.004 * steps  # a spike of one update is still seen
     for one in group:
-        width = max(one.stop - one.start, least)
-        at = (one.start - 0.5, bottom + 0.1 * ROW)
-        ax.axvspan(at[0], at[0] + width, 0, at[1], color=face, alpha=0.4, linewidth=0, zorder=0.5)
+        start = min(max(one.start, 0), steps - 1)
+        width = max(min(one.stop, steps) - start, least)
+        at = (start - 0.5, bottom + 0.1 * ROW)
+        tint = {"color": face, "alpha": 0.5 if alarm else 0.2, "linewidth": 0, "zorder": 0.5}
+        ax.axvspan(at[0], at[0] + width, 0, at[1], **tint)
         bar = Rectangle(at, width, 0.8 * ROW, transform=across, zorder=2.5, linewidth=1)
         bar.set(facecolor=face, edgecolor=edge, hatch=hatch)
         ax.add_patch(bar)
     first, last = min(one.start for one in group), max(one.stop for one in group)
     name = code.replace("_", " ")
-    where, side, room = _beside(first, last, steps)
+    where, side, room = _beside(min(first, steps), min(last, steps), steps)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
     ax.annotate(
         f"{name} ({len(group)})" if len(group) > 1 else name,

@@ -53,7 +53,7 @@ tr.strong > * { font-weight: 650; }
 dt { color: var(--dim); }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .925em; }
-@media (prefers-color-scheme: dark) and (not print) {
+@media screen and (prefers-color-scheme: dark) {
   figure { background: #1e2125; }
   figure img { filter: invert(0.88) hue-rotate(180deg); } }
 @media print {
