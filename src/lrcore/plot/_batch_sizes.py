@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._domain import Interval
-from ._style import ALARM, INK, RUST, Array, legend_above, new_axes, numbers
+from ._style import ALARM, INK, RUST, Array, Look, legend_above, new_axes, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def batch_sizes(
     best = np.array([_best(row) for row in scores])
     _draw_scaling(ax, rates, sizes, best)
     some = best >= 0
-    dots = {"markersize": 9, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
+    dots: Look = {"markersize": 9, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
     ax.plot(rates[best[some]], sizes[some], "o", markerfacecolor="white", label="best", **dots)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
@@ -131,12 +131,13 @@ def _best(row: Array) -> int:
 
 def _edges(values: Array) -> Array:
     """Where cells begin and end: halfway between neighbours on a logarithmic axis."""
-    logs = np.log(values)
+    logs: Array = np.log(values)
     if len(logs) == 1:
-        return np.exp(logs[0] + np.array([-0.5, 0.5]))
+        logs = logs[0] + np.array([-0.5, 0.5])
+        return np.asarray(np.exp(logs))
     middle = (logs[1:] + logs[:-1]) / 2
     first, last = 2 * logs[0] - middle[0], 2 * logs[-1] - middle[-1]
-    return np.exp(np.concatenate([[first], middle, [last]]))
+    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
 
 
 def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None:
@@ -155,7 +156,7 @@ def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None
     positive = known.min() > 0 and known.max() > 3 * known.min()
     norm = (LogNorm if positive else Normalize)(known.min(), known.max())
     shown = np.ma.masked_invalid(scores)
-    style = {"cmap": "cividis", "norm": norm, "edgecolors": "white", "linewidth": 0.6}
+    style: Look = {"cmap": "cividis", "norm": norm, "edgecolors": "white", "linewidth": 0.6}
     mesh = ax.pcolormesh(x, y, shown, zorder=1, **style)
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
     bar.set_label(label)
@@ -164,7 +165,7 @@ def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None
         from matplotlib.ticker import LogLocator
 
         bar.locator = LogLocator(subs=(1, 2, 5))
-        bar.formatter = "{x:g}"
+        bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.ax.minorticks_off()
 
 

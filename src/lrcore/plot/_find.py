@@ -15,6 +15,7 @@ from ._style import (
     NOTE,
     RUST,
     Array,
+    Look,
     dress,
     log_rates,
     new_axes,
@@ -116,7 +117,7 @@ def _shade(ax: Axes, result: LRFindResult) -> None:
     """The interval."""
     low, high = result.interval
     if np.isfinite([low, high]).all() and high > low > 0:
-        edges = {"edgecolor": BLUE, "linewidth": 0.8, "alpha": 0.9, "zorder": 0.6}
+        edges: Look = {"edgecolor": BLUE, "linewidth": 0.8, "alpha": 0.9, "zorder": 0.6}
         ax.axvspan(low, high, facecolor=NOTE, **edges)
 
 
@@ -151,7 +152,7 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
     ax = panels[0]
     named = {name: float(at) for name, at in result.suggestions.items() if _drawable(at)}
     suggested = float(result.suggested) if _drawable(result.suggested) else None
-    lines: list[tuple[float, str, dict[str, Any]]] = []
+    lines: list[tuple[float, str, Look]] = []
     if suggested is not None:
         low, high = result.interval
         same = next((name for name, at in named.items() if at == suggested), None)
@@ -159,10 +160,10 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
         text = f"suggested{f' ({same})' if same else ''}\n{rate(suggested)}"
         if np.isfinite([low, high]).all() and high > low > 0:
             text += f" ({rate(low)} to {rate(high)})"
-        strong = {"color": INK, "linewidth": 2.2, "linestyle": "-"}
+        strong: Look = {"color": INK, "linewidth": 2.2, "linestyle": "-"}
         lines.append((suggested, text, strong))
     for (name, at), dashes in zip(named.items(), DASHES * len(named), strict=False):
-        weak = {"color": DIM, "linewidth": 1.4, "linestyle": dashes}
+        weak: Look = {"color": DIM, "linewidth": 1.4, "linestyle": dashes}
         lines.append((at, f"{name}\n{rate(at)}", weak))
     low_x, high_x = np.log(ax.get_xlim())
     places = [float((np.log(at) - low_x) / (high_x - low_x)) for at, _, _ in lines]
@@ -177,7 +178,7 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
 def _name(ax: Axes, text: str, place: float, label: float, bold: bool) -> None:
     """A name above the picture, joined to its line."""
     inside = min(max(place, 0.0), 1.0)
-    arrow: dict[str, Any] = {"arrowstyle": "-", "color": DIM, "linewidth": 0.8}
+    arrow: Look = {"arrowstyle": "-", "color": DIM, "linewidth": 0.8}
     arrow |= {"shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0)}
     ax.annotate(
         text,

@@ -14,6 +14,7 @@ from ._style import (
     INK,
     RUST,
     Array,
+    Look,
     legend_above,
     log_rates,
     make_room,
@@ -96,19 +97,19 @@ def _draw_scores(
     """The valley through the rates of which no run diverged; hollow dots at the others."""
     known = np.isfinite(scores)
     several = scores.shape[1] > 1
-    line: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
+    line: Look = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
     if whole.any():
         label = "mean \N{PLUS-MINUS SIGN} standard error" if several else "score"
         ax.plot(lrs[whole], means[whole], linewidth=2, label=label, **line)
     if whole.any() and several:
-        bars = {"capsize": 3.5, "elinewidth": 1.3, "color": BLUE, "zorder": 3}
+        bars: Look = {"capsize": 3.5, "elinewidth": 1.3, "color": BLUE, "zorder": 3}
         ax.errorbar(lrs[whole], means[whole], errors[whole], linestyle="none", **bars)
     if several and known.any():
         x, y = np.repeat(lrs, scores.shape[1])[known.ravel()], scores[known]
         ax.plot(x, y, "o", color=GREY, markersize=3, zorder=2, label="one run")
     some = ~whole & known.any(axis=1)
     if some.any():
-        hollow = {**line, "linestyle": "none", "markerfacecolor": "white"}
+        hollow: Look = {**line, "linestyle": "none", "markerfacecolor": "white"}
         ax.plot(lrs[some], means[some], label="mean of those that ended", **hollow)
 
 
@@ -147,7 +148,7 @@ def _draw_choices(
         ax.axhline(limit, color=DIM, linewidth=1.2, linestyle=(0, (5, 2)), zorder=1.5)
         low, high = np.log(ax.get_xlim())
         right = np.log(best) < (low + high) / 2  # away from the valley nothing is below the line
-        style = {"color": DIM, "fontsize": "small", "ha": "right" if right else "left"}
+        style: Look = {"color": DIM, "fontsize": "small", "ha": "right" if right else "left"}
         words = "one standard error above the best"
         ax.annotate(
             words,
@@ -169,7 +170,7 @@ def _mark(
     ax: Axes, at: tuple[float, float], text: str, shape: str, face: str, height: float
 ) -> None:
     """A large marker on the curve, and its name below it, joined to it by a thin line."""
-    style = {"markersize": 10, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
+    style: Look = {"markersize": 10, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
     ax.plot(*at, shape, markerfacecolor=face, **style)
     arrow = {"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 6, "shrinkA": 0}
     ax.annotate(
@@ -194,7 +195,7 @@ def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
     make_room(ax, TOP)
     across = ax.get_xaxis_transform()
     failed = any(getattr(run, "failed", False) for run in result.runs)
-    style = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
+    style: Look = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
     ax.add_patch(Rectangle((0, 1 - TOP), 1, TOP, facecolor="white", **style))
     ax.add_patch(
         Rectangle((0, 1 - TOP), 1, TOP, facecolor=ALARM, edgecolor="#dfae88", hatch="////", **style)
@@ -202,7 +203,7 @@ def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
     some = lost.any(axis=1)
     y = np.full(int(some.sum()), 1 - TOP / 2)
     label = "diverged or failed" if failed else "diverged"
-    cross = {"color": INK, "markersize": 8, "markeredgewidth": 2.2, "zorder": 4}
+    cross: Look = {"color": INK, "markersize": 8, "markeredgewidth": 2.2, "zorder": 4}
     ax.plot(lrs[some], y, "x", transform=across, label=label, **cross)
     for lr, row in zip(lrs[some], lost[some], strict=True):
         if not row.all():

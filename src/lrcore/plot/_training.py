@@ -18,6 +18,7 @@ from ._style import (
     POINTS,
     RUST,
     Array,
+    Look,
     count_updates,
     legend_above,
     make_room,
@@ -38,7 +39,7 @@ WHO = "plot.training"
 ROWS = 5  # findings of more kinds than that are counted, not drawn
 ROW = 0.075  # height of a row of findings, as a share of the picture
 SMOOTH = 40  # a running mean is over this share of the picture
-RATE: dict[str, Any] = {
+RATE: Look = {
     "color": GREY,
     "linewidth": 1.6,
     "linestyle": (0, (6, 1.5, 1.2, 1.5)),
@@ -123,7 +124,7 @@ def training(
     count_updates(ax)
     _draw_losses(ax, line)
     if validation is not None:
-        style = {"color": RUST, "linestyle": (0, (4, 1.5)), "linewidth": 2.2, "zorder": 3.5}
+        style: Look = {"color": RUST, "linestyle": (0, (4, 1.5)), "linewidth": 2.2, "zorder": 3.5}
         one = "o" if len(validation[0]) < 60 else ""
         ax.plot(*validation, label="validation", marker=one, markersize=4, **style)
     _set_limits(ax, line, validation)
@@ -205,13 +206,13 @@ def _validation(given: Any, steps: int) -> tuple[Array, Array]:
 def _draw_losses(ax: Axes, line: _Line) -> None:
     """One value as a dot, a short run as it is, a longer one pale under its running mean."""
     count = len(line.at)
-    strong = {"color": BLUE, "linewidth": 2.2, "zorder": 3}
+    strong: Look = {"color": BLUE, "linewidth": 2.2, "zorder": 3}
     if count < 120 and not line.binned:
         small = "o" if count < 60 else ""
         ax.plot(line.at, line.mean, label="training", marker=small, markersize=4, **strong)
         return
     if line.binned:
-        style = {"facecolor": PALE, "edgecolor": PALE, "linewidth": 0.9, "zorder": 1.5}
+        style: Look = {"facecolor": PALE, "edgecolor": PALE, "linewidth": 0.9, "zorder": 1.5}
         ax.fill_between(line.at, line.low, line.high, label="lowest to highest", **style)
     else:
         ax.plot(line.at, line.mean, label="each update", color=PALE, linewidth=0.9, zorder=2)
@@ -228,7 +229,7 @@ def _set_limits(ax: Axes, line: _Line, validation: tuple[Array, Array] | None) -
         say_nothing(ax, "no loss is finite")
     elif wants_log(seen):
         lows = line.low[line.low > 0]
-        others = [] if validation is None else validation[1][validation[1] > 0]
+        others = [] if validation is None else [x for x in validation[1] if x > 0]
         ax.set_yscale("log", nonpositive="mask")
         ax.set_ylim(bottom=0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]))
 
@@ -238,7 +239,7 @@ def _draw_broken(ax: Axes, line: _Line, share: float) -> None:
         return
     top = ax.get_xaxis_transform()
     y = np.full(len(line.broken), 0.975 - share)
-    style = {"color": RUST, "markersize": 6, "markeredgewidth": 1.6, "clip_on": False}
+    style: Look = {"color": RUST, "markersize": 6, "markeredgewidth": 1.6, "clip_on": False}
     ax.plot(line.broken, y, "x", transform=top, label="not finite", zorder=4, **style)
 
 
@@ -267,7 +268,7 @@ def _clear(ax: Axes, share: float) -> None:
     """No grid behind the names."""
     from matplotlib.patches import Rectangle
 
-    style = {"facecolor": "white", "linewidth": 0, "zorder": 0.7}
+    style: Look = {"facecolor": "white", "linewidth": 0, "zorder": 0.7}
     ax.add_patch(Rectangle((0, 1 - share), 1, share, transform=ax.transAxes, **style))
 
 
@@ -283,7 +284,7 @@ def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, step
         start = min(max(one.start, 0), steps - 1)
         width = max(min(one.stop, steps) - start, least)
         at = (start - 0.5, bottom + 0.1 * ROW)
-        tint = {"color": face, "alpha": 0.5 if alarm else 0.2, "linewidth": 0, "zorder": 0.5}
+        tint: Look = {"color": face, "alpha": 0.5 if alarm else 0.2, "linewidth": 0, "zorder": 0.5}
         ax.axvspan(at[0], at[0] + width, 0, at[1], **tint)
         bar = Rectangle(at, width, 0.8 * ROW, transform=across, zorder=2.5, linewidth=1)
         bar.set(facecolor=face, edgecolor=edge, hatch=hatch)

@@ -35,7 +35,8 @@ def picture(draw: Callable[[], Axes], alt: str) -> str:
         return ""
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "lrcore"}):
         out = io.BytesIO()
-        draw().figure.savefig(out, format="svg", metadata={"Date": None})
+        figure: Any = draw().figure
+        figure.savefig(out, format="svg", metadata={"Date": None})
     data = base64.b64encode(out.getvalue()).decode("ascii")
     source = f"data:image/svg+xml;base64,{data}"
     return f'<figure><img src="{source}" alt="{html.text(alt)}"></figure>'
@@ -124,7 +125,8 @@ def sweep(found: SweepResult, words: Words) -> str:
     """Score by rate, the best and the choice set off."""
     from .. import plot
 
-    rows, strong = [], []
+    rows: list[tuple[Any, ...]] = []
+    strong: list[int] = []
     scores = np.asarray(found.scores, dtype=np.float64).reshape(len(found.lrs), -1)
     for i in np.argsort(found.lrs):
         lr, good = float(found.lrs[i]), np.isfinite(scores[i])

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """The words of the page itself, by language; those of a diagnosis are its own."""
 
 from __future__ import annotations
