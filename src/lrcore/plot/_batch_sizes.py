@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WHO = "plot.batch_sizes"
 SIZE = Interval(1, 2**53, integer=True)
 LIGHT = "white"
+FAR = 4.0  # so many times as far from the best as the median score: the palest shade
 
 
 def batch_sizes(
@@ -153,12 +154,18 @@ def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None
         ax.add_patch(cell)
     if not known.size:
         return
-    positive = known.min() > 0 and known.max() > 3 * known.min()
-    norm = (LogNorm if positive else Normalize)(known.min(), known.max())
+    low = known.min()
+    high = min(
+        known.max(), max(low + FAR * (float(np.median(known)) - low), np.quantile(known, 0.5))
+    )
+    positive = low > 0 and high > 3 * low
+    norm = (LogNorm if positive else Normalize)(low, high)
     shown = np.ma.masked_invalid(scores)
     style: Look = {"cmap": "cividis", "norm": norm, "edgecolors": "white", "linewidth": 0.6}
     mesh = ax.pcolormesh(x, y, shown, zorder=1, **style)
-    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
+    bar = ax.figure.colorbar(
+        mesh, ax=ax, pad=0.02, extend="max" if known.max() > high else "neither"
+    )
     bar.set_label(label)
     bar.outline.set_visible(False)
     if positive:

@@ -15,6 +15,7 @@ from ._style import (
     RUST,
     Array,
     Look,
+    few_decades,
     legend_above,
     log_rates,
     make_room,
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
 TOP = 0.09  # share of the height kept for the runs that have no score
 BOTTOM = 0.22  # and below the valley for what is marked
-FAR = (
-    10.0  # a rate whose score is that many times as far from the best as the median one is cut off
-)
+FAR = 10.0  # so many times as far from the best as the median rate is: off the scale
+HUGE = 300.0  # so many times the median score: off a logarithmic one, too
 
 
 def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
@@ -81,12 +81,13 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("score (lower is better)")
     log_rates(ax, lrs)
     _draw_scores(ax, lrs, scores, means, errors, whole)
-    _zoom(ax, means[whole], errors[whole])
+    limit = _zoom(ax, means[whole], errors[whole])
     _draw_choices(
         ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
     )
-    if not np.isfinite(scores).all():
-        _draw_lost(ax, lrs, ~np.isfinite(scores), result)
+    far = lrs[whole & (means > limit)]
+    if far.size or not np.isfinite(scores).all():
+        _draw_lost(ax, lrs, ~np.isfinite(scores), far, result)
     legend_above(ax)
     return ax
 
@@ -113,25 +114,30 @@ def _draw_scores(
         ax.plot(lrs[some], means[some], label="mean of those that ended", **hollow)
 
 
-def _zoom(ax: Axes, means: Array, errors: Array) -> None:
-    """Show the valley: a logarithmic axis, or one without the rates that are far above it."""
-    if wants_log(means):
-        ax.set_yscale("log", nonpositive="mask")
+def _zoom(ax: Axes, means: Array, errors: Array) -> float:
+    """Show the valley, and return above which score a rate is too far away to be shown.
+
+    A loss that has exploded, though to a number, would leave nothing of the valley to be seen.
+    """
     if not means.size:
         say_nothing(ax, "every run diverged or failed")
-        return
-    errors = np.nan_to_num(errors)
-    best = means.min()
-    lowest = (means - errors).min()
-    highest = (means + errors).max()
-    if ax.get_yscale() == "log":
-        lowest = (means - np.where(errors < means, errors, 0)).min()
-        ax.set_ylim(lowest * 0.9, highest * 1.15)
+        return np.inf
+    best, middle = means.min(), float(np.median(means))
+    shown = means <= max(HUGE * middle, best) if best > 0 else np.full(means.shape, True)
+    log = wants_log(means[shown])
+    if not log:
+        shown &= means <= max(best + FAR * (middle - best), best)
+    means, errors = means[shown], np.nan_to_num(errors[shown])
+    lowest, highest = (means - errors).min(), means.max()
+    highest += min(errors[means.argmax()], 0.3 * (highest - best))
+    if log:
+        ax.set_yscale("log", nonpositive="mask")
+        ax.set_ylim(max(lowest, 0.5 * best) * 0.9, highest * 1.15)
+        few_decades(ax)
     else:
-        reach = FAR * (np.median(means) - best)
-        highest = min(highest, best + reach) if reach > 0 else highest
         margin = 0.05 * (highest - lowest) or 0.1 * abs(highest) or 1.0
         ax.set_ylim(lowest - margin, highest + margin)
+    return float(means.max())
 
 
 def _draw_choices(
@@ -188,8 +194,8 @@ def _mark(
     )
 
 
-def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
-    """A band at the top, with a cross for each rate that lost runs, and how many it lost."""
+def _draw_lost(ax: Axes, lrs: Array, lost: Any, far: Array, result: SweepResult) -> None:
+    """A band at the top: a cross for each rate that lost runs, a triangle where it is too high."""
     from matplotlib.patches import Rectangle
 
     make_room(ax, TOP)
@@ -203,8 +209,11 @@ def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
     some = lost.any(axis=1)
     y = np.full(int(some.sum()), 1 - TOP / 2)
     label = "diverged or failed" if failed else "diverged"
-    cross: Look = {"color": INK, "markersize": 8, "markeredgewidth": 2.2, "zorder": 4}
-    ax.plot(lrs[some], y, "x", transform=across, label=label, **cross)
+    cross: Look = {"color": INK, "markersize": 8, "zorder": 4, "transform": across}
+    if some.any():
+        ax.plot(lrs[some], y, "x", label=label, markeredgewidth=2.2, **cross)
+    if far.size:
+        ax.plot(far, np.full(far.shape, 1 - TOP / 2), "^", label="off the scale", **cross)
     for lr, row in zip(lrs[some], lost[some], strict=True):
         if not row.all():
             ax.annotate(
