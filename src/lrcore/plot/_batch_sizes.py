@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._domain import Interval
-from ._style import ALARM, INK, RUST, Array, legend_above, new_axes, numbers
+from ._style import ALARM, INK, RUST, Array, Look, legend_above, new_axes, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WHO = "plot.batch_sizes"
 SIZE = Interval(1, 2**53, integer=True)
 LIGHT = "white"
+FAR = 4.0  # so many times as far from the best as the median score: the palest shade
 
 
 def batch_sizes(
@@ -74,7 +75,7 @@ def batch_sizes(
     best = np.array([_best(row) for row in scores])
     _draw_scaling(ax, rates, sizes, best)
     some = best >= 0
-    dots = {"markersize": 9, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
+    dots: Look = {"markersize": 9, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
     ax.plot(rates[best[some]], sizes[some], "o", markerfacecolor="white", label="best", **dots)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
@@ -131,12 +132,13 @@ def _best(row: Array) -> int:
 
 def _edges(values: Array) -> Array:
     """Where cells begin and end: halfway between neighbours on a logarithmic axis."""
-    logs = np.log(values)
+    logs: Array = np.log(values)
     if len(logs) == 1:
-        return np.exp(logs[0] + np.array([-0.5, 0.5]))
+        logs = logs[0] + np.array([-0.5, 0.5])
+        return np.asarray(np.exp(logs))
     middle = (logs[1:] + logs[:-1]) / 2
     first, last = 2 * logs[0] - middle[0], 2 * logs[-1] - middle[-1]
-    return np.exp(np.concatenate([[first], middle, [last]]))
+    return np.asarray(np.exp(np.concatenate([[first], middle, [last]])))
 
 
 def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None:
@@ -152,19 +154,25 @@ def _draw_cells(ax: Axes, x: Array, y: Array, scores: Array, label: str) -> None
         ax.add_patch(cell)
     if not known.size:
         return
-    positive = known.min() > 0 and known.max() > 3 * known.min()
-    norm = (LogNorm if positive else Normalize)(known.min(), known.max())
+    low = known.min()
+    high = min(
+        known.max(), max(low + FAR * (float(np.median(known)) - low), np.quantile(known, 0.5))
+    )
+    positive = low > 0 and high > 3 * low
+    norm = (LogNorm if positive else Normalize)(low, high)
     shown = np.ma.masked_invalid(scores)
-    style = {"cmap": "cividis", "norm": norm, "edgecolors": "white", "linewidth": 0.6}
+    style: Look = {"cmap": "cividis", "norm": norm, "edgecolors": "white", "linewidth": 0.6}
     mesh = ax.pcolormesh(x, y, shown, zorder=1, **style)
-    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
+    bar = ax.figure.colorbar(
+        mesh, ax=ax, pad=0.02, extend="max" if known.max() > high else "neither"
+    )
     bar.set_label(label)
     bar.outline.set_visible(False)
     if positive:
         from matplotlib.ticker import LogLocator
 
         bar.locator = LogLocator(subs=(1, 2, 5))
-        bar.formatter = "{x:g}"
+        bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.ax.minorticks_off()
 
 
@@ -176,7 +184,10 @@ def _draw_scaling(ax: Axes, rates: Array, sizes: Array, best: Any) -> None:
         return
     grown = sizes / sizes[0]
     halo = [Stroke(linewidth=4.4, foreground="#222222"), Normal()]
-    looks = {"rate \N{PROPORTIONAL TO} size": (1.0, "-"), "rate \N{PROPORTIONAL TO} \N{SQUARE ROOT}size": (0.5, (0, (5, 2)))}
+    looks = {
+        "rate \N{PROPORTIONAL TO} size": (1.0, "-"),
+        "rate \N{PROPORTIONAL TO} \N{SQUARE ROOT}size": (0.5, (0, (5, 2))),
+    }
     for name, (power, dashes) in looks.items():
         (line,) = ax.plot(
             rates[best[0]] * grown**power, sizes, color=LIGHT, linestyle=dashes, lw=2, label=name

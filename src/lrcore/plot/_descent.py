@@ -10,7 +10,7 @@ import numpy as np
 
 from .._optimizer import Optimizer
 from .._schedule import LENGTH
-from ._style import INK, LINES, Array, legend_above, new_axes
+from ._style import INK, LINES, Array, Look, legend_above, new_axes
 from ._surfaces import SURFACES, Point, Surface, measured, walk
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _draw_contours(ax: Axes, surface: Surface) -> None:
 
 
 def _draw_path(
-    ax: Axes, name: str, path: Array, broken: bool, surface: Surface, look: dict[str, Any]
+    ax: Axes, name: str, path: Array, broken: bool, surface: Surface, look: Look
 ) -> None:
     """A line with a marker every few updates, up to where it leaves the picture."""
     (left, right), (low, high) = surface.limits
@@ -145,7 +145,7 @@ def _draw_path(
     out = np.flatnonzero((x < left) | (x > right) | (y < low) | (y > high))
     path = path[: out[0] + 1] if out.size else path
     every = max(len(path) // DOTS, 1)
-    dots = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.8}
+    dots: Look = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.8}
     label = f"{name} (diverges)" if broken else f"{name} (leaves)" if out.size else name
     limit = 1e3 * (abs(left) + abs(right) + abs(low) + abs(high))  # what a canvas can hold
     ax.plot(*np.clip(path, -limit, limit).T, label=label, markevery=every, zorder=3, **dots, **look)

@@ -15,6 +15,7 @@ from ._style import (
     NOTE,
     RUST,
     Array,
+    Look,
     dress,
     log_rates,
     new_axes,
@@ -44,8 +45,9 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
 
     The loss of each repeat is a thin line and their mean a thick one, up to where they explode.
     The interval is shaded, each suggestion is a line named above. Below is the gain ratio (1: the
-    loss falls as its slope promises; under the threshold the rate is too high). A result that
-    is not reliable says so, and why, across the picture.
+    loss falls as its slope promises; under the threshold the rate is too high). Diamonds are
+    short trainings at one rate, where the finder made some. A result that is not reliable says
+    so, and why, across the picture.
 
     Parameters
     ----------
@@ -76,6 +78,7 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
         ax.set_subplotspec(halves[0])
         panels.append(ax.figure.add_subplot(halves[1], sharex=ax))
     _draw_losses(ax, lrs, losses)
+    _draw_probes(ax, result)
     for panel in panels:
         log_rates(panel, lrs)
         _shade(panel, result)
@@ -112,22 +115,38 @@ def _draw_losses(ax: Axes, lrs: Array, losses: Array) -> None:
     ax.set_ylim(least - 0.12 * fall, min(first + 0.6 * fall, seen.max() + 0.12 * fall))
 
 
+def _draw_probes(ax: Axes, result: LRFindResult) -> None:
+    """The short trainings, a diamond each; at the top where one exploded."""
+    probes = getattr(result, "probes", ())
+    if not probes:
+        return
+    rates, ends = np.asarray(probes, dtype=np.float64).T
+    low, high = ax.get_ylim()
+    good = np.isfinite(ends)
+    if good.any():
+        ax.set_ylim(min(low, ends[good].min() - 0.05 * (high - low)), high)
+    dots: Look = {"linestyle": "none", "markersize": 7, "markeredgecolor": "white", "zorder": 4}
+    top = np.where(good & (ends <= high), ends, high)
+    label = f"end of {result.horizon} updates at one rate"
+    ax.plot(rates, top, marker="D", color=RUST, clip_on=False, label=label, **dots)
+    ax.legend(loc="lower left", frameon=False, fontsize="small", handletextpad=0.2)
+
+
 def _shade(ax: Axes, result: LRFindResult) -> None:
     """The interval."""
     low, high = result.interval
     if np.isfinite([low, high]).all() and high > low > 0:
-        edges = {"edgecolor": BLUE, "linewidth": 0.8, "alpha": 0.9, "zorder": 0.6}
+        edges: Look = {"edgecolor": BLUE, "linewidth": 0.8, "alpha": 0.9, "zorder": 0.6}
         ax.axvspan(low, high, facecolor=NOTE, **edges)
 
 
 def _draw_gains(ax: Axes, lrs: Array, gains: Array, threshold: float) -> None:
     """The gain ratio of every repeat and their median, and the threshold it must not fall below."""
     for row in gains if len(gains) > 1 else ():
-        ax.plot(lrs, row, color=GREY, alpha=0.6, linewidth=0.9, zorder=2)
-    some = np.isfinite(gains).any(axis=0)
-    middle = np.full(len(lrs), np.nan)
-    middle[some] = np.nanmedian(gains[:, some], axis=0)
-    ax.plot(lrs, middle, color=BLUE, linewidth=2.2, zorder=3)
+        known = np.isfinite(row)
+        ax.plot(lrs[known], row[known], color=GREY, alpha=0.6, linewidth=0.9, zorder=2)
+    some = np.isfinite(gains).any(axis=0)  # a finder may measure at every second rate only
+    ax.plot(lrs[some], np.nanmedian(gains[:, some], axis=0), color=BLUE, linewidth=2.2, zorder=3)
     ax.axhline(threshold, color=RUST, linewidth=1.5, linestyle=(0, (5, 2)), zorder=2.5)
     ax.set_ylim(-0.35, 1.35)
     ax.set_yticks([0, 0.5, 1])
@@ -151,7 +170,7 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
     ax = panels[0]
     named = {name: float(at) for name, at in result.suggestions.items() if _drawable(at)}
     suggested = float(result.suggested) if _drawable(result.suggested) else None
-    lines: list[tuple[float, str, dict[str, Any]]] = []
+    lines: list[tuple[float, str, Look]] = []
     if suggested is not None:
         low, high = result.interval
         same = next((name for name, at in named.items() if at == suggested), None)
@@ -159,10 +178,10 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
         text = f"suggested{f' ({same})' if same else ''}\n{rate(suggested)}"
         if np.isfinite([low, high]).all() and high > low > 0:
             text += f" ({rate(low)} to {rate(high)})"
-        strong = {"color": INK, "linewidth": 2.2, "linestyle": "-"}
+        strong: Look = {"color": INK, "linewidth": 2.2, "linestyle": "-"}
         lines.append((suggested, text, strong))
     for (name, at), dashes in zip(named.items(), DASHES * len(named), strict=False):
-        weak = {"color": DIM, "linewidth": 1.4, "linestyle": dashes}
+        weak: Look = {"color": DIM, "linewidth": 1.4, "linestyle": dashes}
         lines.append((at, f"{name}\n{rate(at)}", weak))
     low_x, high_x = np.log(ax.get_xlim())
     places = [float((np.log(at) - low_x) / (high_x - low_x)) for at, _, _ in lines]
@@ -177,7 +196,7 @@ def _draw_suggestions(panels: list[Axes], result: LRFindResult) -> None:
 def _name(ax: Axes, text: str, place: float, label: float, bold: bool) -> None:
     """A name above the picture, joined to its line."""
     inside = min(max(place, 0.0), 1.0)
-    arrow: dict[str, Any] = {"arrowstyle": "-", "color": DIM, "linewidth": 0.8}
+    arrow: Look = {"arrowstyle": "-", "color": DIM, "linewidth": 0.8}
     arrow |= {"shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0)}
     ax.annotate(
         text,

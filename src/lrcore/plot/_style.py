@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array: TypeAlias = NDArray[np.float64]
+Look: TypeAlias = dict[str, Any]  # how something is drawn, as matplotlib names it
 
 POINTS = 2000  # more than that no picture shows
 LOG_FROM = 30.0  # ratio of largest to smallest value from which a logarithmic axis shows more
@@ -29,7 +30,7 @@ INK, BLUE, DIM, GREY, RUST, PALE, MIST = (
 #: What is shaded behind a curve: something to act on, and something to know.
 ALARM, NOTE = "#f6dcc8", "#dfe8f1"
 #: Of different lightness; those with the same dashes have them where the other has gaps.
-LINES: tuple[dict[str, Any], ...] = (
+LINES: tuple[Look, ...] = (
     {"color": "#0b3c66", "linestyle": "-", "linewidth": 2.2},
     {"color": "#c8641b", "linestyle": "-", "linewidth": 2.2},
     {"color": "#1a1a1a", "linestyle": (0, (5, 2)), "linewidth": 1.8},
@@ -88,7 +89,7 @@ def numbers(who: str, name: str, values: object) -> Array:
 
 
 def wants_log(values: Array) -> bool:
-    """Whether the finite ones among `values` are positive and span more than a linear axis shows."""
+    """Whether the finite `values` are positive, and span more than a linear axis shows."""
     seen = values[np.isfinite(values)]
     return bool(seen.size and seen.min() > 0 and seen.max() > LOG_FROM * seen.min())
 
@@ -166,7 +167,7 @@ def make_room(axes: Axes, share: float, below: bool = False) -> None:
 def say_nothing(axes: Axes, why: str) -> None:
     """Say in the picture why there is no curve."""
     axes.set_yticks([])
-    middle = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    middle: Look = {"transform": axes.transAxes, "ha": "center", "va": "center"}
     axes.text(0.5, 0.5, why, color=INK, **middle)
 
 
@@ -247,7 +248,7 @@ def count_updates(axes: Axes, steps: int | None = None) -> None:
 
 
 def few_decades(axes: Axes) -> None:
-    """Name 1, 2 and 5 of every decade of a logarithmic y axis that has little more than two of them."""
+    """Name 1, 2 and 5 of every decade of a logarithmic y axis that has few of them."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axes.get_ylim()

@@ -14,6 +14,8 @@ from ._style import (
     INK,
     RUST,
     Array,
+    Look,
+    few_decades,
     legend_above,
     log_rates,
     make_room,
@@ -30,9 +32,8 @@ if TYPE_CHECKING:
 
 TOP = 0.09  # share of the height kept for the runs that have no score
 BOTTOM = 0.22  # and below the valley for what is marked
-FAR = (
-    10.0  # a rate whose score is that many times as far from the best as the median one is cut off
-)
+FAR = 10.0  # so many times as far from the best as the median rate is: off the scale
+HUGE = 300.0  # so many times the median score: off a logarithmic one, too
 
 
 def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
@@ -70,67 +71,73 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     order = np.argsort(result.lrs)
     lrs = np.asarray(result.lrs, dtype=np.float64)[order]
     scores = np.asarray(result.scores, dtype=np.float64).reshape(len(lrs), -1)[order]
-    known = np.isfinite(scores)
-    counts = known.sum(axis=1)
-    means = np.where(known, scores, 0.0).sum(axis=1) / np.where(counts > 0, counts, np.nan)
-    whole = known.all(axis=1)
-    errors = np.full(len(lrs), np.nan)
-    if scores.shape[1] > 1:
-        errors[whole] = scores[whole].std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
+    ended = np.isfinite(scores).sum(axis=1)
+    means = np.where(np.isfinite(scores), scores, 0.0).sum(axis=1) / np.maximum(ended, 1)
+    given = np.asarray(result.means, dtype=np.float64)[order]
+    whole = np.isfinite(given)  # no run of the rate diverged
+    means = np.where(whole, given, np.where(ended > 0, means, np.nan))
+    errors = np.where(whole, np.asarray(result.errors, dtype=np.float64)[order], np.nan)
     ax = new_axes() if ax is None else ax
     ax.set_ylabel("score (lower is better)")
     log_rates(ax, lrs)
-    _draw_scores(ax, lrs, scores, means, errors)
-    _zoom(ax, means[whole], errors[whole])
+    _draw_scores(ax, lrs, scores, means, errors, whole)
+    limit = _zoom(ax, means[whole], errors[whole])
     _draw_choices(
         ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
     )
-    if not whole.all():
-        _draw_lost(ax, lrs, ~known, result)
+    far = lrs[whole & (means > limit)]
+    if far.size or not np.isfinite(scores).all():
+        _draw_lost(ax, lrs, ~np.isfinite(scores), far, result)
     legend_above(ax)
     return ax
 
 
-def _draw_scores(ax: Axes, lrs: Array, scores: Array, means: Array, errors: Array) -> None:
-    """The valley through the rates that lost no run; hollow dots at those that lost some."""
+def _draw_scores(
+    ax: Axes, lrs: Array, scores: Array, means: Array, errors: Array, whole: Any
+) -> None:
+    """The valley through the rates of which no run diverged; hollow dots at the others."""
     known = np.isfinite(scores)
-    whole = known.all(axis=1)
     several = scores.shape[1] > 1
-    line: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
+    line: Look = {"color": BLUE, "marker": "o", "markersize": 5, "zorder": 3}
     if whole.any():
         label = "mean \N{PLUS-MINUS SIGN} standard error" if several else "score"
         ax.plot(lrs[whole], means[whole], linewidth=2, label=label, **line)
     if whole.any() and several:
-        bars = {"capsize": 3.5, "elinewidth": 1.3, "color": BLUE, "zorder": 3}
+        bars: Look = {"capsize": 3.5, "elinewidth": 1.3, "color": BLUE, "zorder": 3}
         ax.errorbar(lrs[whole], means[whole], errors[whole], linestyle="none", **bars)
     if several and known.any():
         x, y = np.repeat(lrs, scores.shape[1])[known.ravel()], scores[known]
         ax.plot(x, y, "o", color=GREY, markersize=3, zorder=2, label="one run")
     some = ~whole & known.any(axis=1)
     if some.any():
-        hollow = {**line, "linestyle": "none", "markerfacecolor": "white"}
+        hollow: Look = {**line, "linestyle": "none", "markerfacecolor": "white"}
         ax.plot(lrs[some], means[some], label="mean of those that ended", **hollow)
 
 
-def _zoom(ax: Axes, means: Array, errors: Array) -> None:
-    """Show the valley: a logarithmic axis, or one without the rates that are far above it."""
-    if wants_log(means):
-        ax.set_yscale("log", nonpositive="mask")
+def _zoom(ax: Axes, means: Array, errors: Array) -> float:
+    """Show the valley, and return above which score a rate is too far away to be shown.
+
+    A loss that has exploded, though to a number, would leave nothing of the valley to be seen.
+    """
     if not means.size:
         say_nothing(ax, "every run diverged or failed")
-        return
-    errors = np.nan_to_num(errors)
-    best = means.min()
-    lowest = (means - errors).min()
-    highest = (means + errors).max()
-    if ax.get_yscale() == "log":
-        lowest = (means - np.where(errors < means, errors, 0)).min()
-        ax.set_ylim(lowest * 0.9, highest * 1.15)
+        return np.inf
+    best, middle = means.min(), float(np.median(means))
+    shown = means <= max(HUGE * middle, best) if best > 0 else np.full(means.shape, True)
+    log = wants_log(means[shown])
+    if not log:
+        shown &= means <= max(best + FAR * (middle - best), best)
+    means, errors = means[shown], np.nan_to_num(errors[shown])
+    lowest, highest = (means - errors).min(), means.max()
+    highest += min(errors[means.argmax()], 0.3 * (highest - best))
+    if log:
+        ax.set_yscale("log", nonpositive="mask")
+        ax.set_ylim(max(lowest, 0.5 * best) * 0.9, highest * 1.15)
+        few_decades(ax)
     else:
-        reach = FAR * (np.median(means) - best)
-        highest = min(highest, best + reach) if reach > 0 else highest
         margin = 0.05 * (highest - lowest) or 0.1 * abs(highest) or 1.0
         ax.set_ylim(lowest - margin, highest + margin)
+    return float(means.max())
 
 
 def _draw_choices(
@@ -147,7 +154,7 @@ def _draw_choices(
         ax.axhline(limit, color=DIM, linewidth=1.2, linestyle=(0, (5, 2)), zorder=1.5)
         low, high = np.log(ax.get_xlim())
         right = np.log(best) < (low + high) / 2  # away from the valley nothing is below the line
-        style = {"color": DIM, "fontsize": "small", "ha": "right" if right else "left"}
+        style: Look = {"color": DIM, "fontsize": "small", "ha": "right" if right else "left"}
         words = "one standard error above the best"
         ax.annotate(
             words,
@@ -169,7 +176,7 @@ def _mark(
     ax: Axes, at: tuple[float, float], text: str, shape: str, face: str, height: float
 ) -> None:
     """A large marker on the curve, and its name below it, joined to it by a thin line."""
-    style = {"markersize": 10, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
+    style: Look = {"markersize": 10, "markeredgewidth": 2, "markeredgecolor": INK, "zorder": 4}
     ax.plot(*at, shape, markerfacecolor=face, **style)
     arrow = {"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 6, "shrinkA": 0}
     ax.annotate(
@@ -187,14 +194,14 @@ def _mark(
     )
 
 
-def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
-    """A band at the top, with a cross for each rate that lost runs, and how many it lost."""
+def _draw_lost(ax: Axes, lrs: Array, lost: Any, far: Array, result: SweepResult) -> None:
+    """A band at the top: a cross for each rate that lost runs, a triangle where it is too high."""
     from matplotlib.patches import Rectangle
 
     make_room(ax, TOP)
     across = ax.get_xaxis_transform()
     failed = any(getattr(run, "failed", False) for run in result.runs)
-    style = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
+    style: Look = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
     ax.add_patch(Rectangle((0, 1 - TOP), 1, TOP, facecolor="white", **style))
     ax.add_patch(
         Rectangle((0, 1 - TOP), 1, TOP, facecolor=ALARM, edgecolor="#dfae88", hatch="////", **style)
@@ -202,8 +209,11 @@ def _draw_lost(ax: Axes, lrs: Array, lost: Any, result: SweepResult) -> None:
     some = lost.any(axis=1)
     y = np.full(int(some.sum()), 1 - TOP / 2)
     label = "diverged or failed" if failed else "diverged"
-    cross = {"color": INK, "markersize": 8, "markeredgewidth": 2.2, "zorder": 4}
-    ax.plot(lrs[some], y, "x", transform=across, label=label, **cross)
+    cross: Look = {"color": INK, "markersize": 8, "zorder": 4, "transform": across}
+    if some.any():
+        ax.plot(lrs[some], y, "x", label=label, markeredgewidth=2.2, **cross)
+    if far.size:
+        ax.plot(far, np.full(far.shape, 1 - TOP / 2), "^", label="off the scale", **cross)
     for lr, row in zip(lrs[some], lost[some], strict=True):
         if not row.all():
             ax.annotate(

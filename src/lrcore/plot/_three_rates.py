@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ._style import (
     POINTS,
     RUST,
     Array,
+    Look,
     count_updates,
     few_decades,
     new_axes,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 WHO = "plot.three_rates"
 WORDS = ("too low", "good", "too high")
-LOOKS: tuple[dict[str, Any], ...] = (
+LOOKS: tuple[Look, ...] = (
     {"color": GREY, "linestyle": (0, (5, 2)), "linewidth": 2.2},
     {"color": BLUE, "linestyle": "-", "linewidth": 2.6},
     {"color": RUST, "linestyle": (0, (1.2, 1.2)), "linewidth": 2.6},
@@ -134,9 +135,7 @@ def _set_limits(ax: Axes, means: Sequence[Array], steps: int) -> None:
         ax.set_ylim(lowest - margin, highest + margin)
 
 
-def _draw(
-    ax: Axes, at: Array, mean: Array, steps: int, look: dict[str, Any]
-) -> tuple[float, float]:
+def _draw(ax: Axes, at: Array, mean: Array, steps: int, look: Look) -> tuple[float, float]:
     """Draw a line, with a cross where it leaves the picture or numbers; return where it ends."""
     top = ax.get_ylim()[1]
     with np.errstate(invalid="ignore"):
@@ -146,7 +145,7 @@ def _draw(
     last = np.flatnonzero(np.isfinite(mean[inside]) & (mean[inside] <= top))
     where = (float(at[last[-1]]), float(mean[last[-1]])) if last.size else (0.0, top)
     if at[-1] < steps - 1 or not last.size:
-        cross = {"color": INK, "markersize": 9, "markeredgewidth": 2.4, "zorder": 4}
+        cross: Look = {"color": INK, "markersize": 9, "markeredgewidth": 2.4, "zorder": 4}
         where = (where[0], top)
         ax.plot(*where, "x", clip_on=False, **cross)
     return where

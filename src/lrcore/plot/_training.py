@@ -18,6 +18,7 @@ from ._style import (
     POINTS,
     RUST,
     Array,
+    Look,
     count_updates,
     legend_above,
     make_room,
@@ -38,13 +39,24 @@ WHO = "plot.training"
 ROWS = 5  # findings of more kinds than that are counted, not drawn
 ROW = 0.075  # height of a row of findings, as a share of the picture
 SMOOTH = 40  # a running mean is over this share of the picture
-RATE: dict[str, Any] = {
+RATE: Look = {
     "color": GREY,
     "linewidth": 1.6,
     "linestyle": (0, (6, 1.5, 1.2, 1.5)),
 }
-#: Codes that ask for nothing to be done.
-CALM = ("healthy", "converged", "still_falling", "not_enough_data", "inconclusive", "gap")
+#: Findings that ask for something to be done; the others are notes.
+ALARMS = (
+    "diverged",
+    "nonfinite",
+    "spiking",
+    "lr_too_high",
+    "lr_too_low",
+    "oscillating",
+    "plateau",
+    "overfitting",
+    "rising",
+    "never_fell",
+)
 
 
 class _Line(NamedTuple):
@@ -112,7 +124,7 @@ def training(
     count_updates(ax)
     _draw_losses(ax, line)
     if validation is not None:
-        style = {"color": RUST, "linestyle": (0, (4, 1.5)), "linewidth": 2.2, "zorder": 3.5}
+        style: Look = {"color": RUST, "linestyle": (0, (4, 1.5)), "linewidth": 2.2, "zorder": 3.5}
         one = "o" if len(validation[0]) < 60 else ""
         ax.plot(*validation, label="validation", marker=one, markersize=4, **style)
     _set_limits(ax, line, validation)
@@ -194,13 +206,13 @@ def _validation(given: Any, steps: int) -> tuple[Array, Array]:
 def _draw_losses(ax: Axes, line: _Line) -> None:
     """One value as a dot, a short run as it is, a longer one pale under its running mean."""
     count = len(line.at)
-    strong = {"color": BLUE, "linewidth": 2.2, "zorder": 3}
+    strong: Look = {"color": BLUE, "linewidth": 2.2, "zorder": 3}
     if count < 120 and not line.binned:
         small = "o" if count < 60 else ""
         ax.plot(line.at, line.mean, label="training", marker=small, markersize=4, **strong)
         return
     if line.binned:
-        style = {"color": PALE, "alpha": 0.75, "linewidth": 0, "zorder": 1.5}
+        style: Look = {"facecolor": PALE, "edgecolor": PALE, "linewidth": 0.9, "zorder": 1.5}
         ax.fill_between(line.at, line.low, line.high, label="lowest to highest", **style)
     else:
         ax.plot(line.at, line.mean, label="each update", color=PALE, linewidth=0.9, zorder=2)
@@ -217,7 +229,7 @@ def _set_limits(ax: Axes, line: _Line, validation: tuple[Array, Array] | None) -
         say_nothing(ax, "no loss is finite")
     elif wants_log(seen):
         lows = line.low[line.low > 0]
-        others = [] if validation is None else validation[1][validation[1] > 0]
+        others = [] if validation is None else [x for x in validation[1] if x > 0]
         ax.set_yscale("log", nonpositive="mask")
         ax.set_ylim(bottom=0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]))
 
@@ -227,7 +239,7 @@ def _draw_broken(ax: Axes, line: _Line, share: float) -> None:
         return
     top = ax.get_xaxis_transform()
     y = np.full(len(line.broken), 0.975 - share)
-    style = {"color": RUST, "markersize": 6, "markeredgewidth": 1.6, "clip_on": False}
+    style: Look = {"color": RUST, "markersize": 6, "markeredgewidth": 1.6, "clip_on": False}
     ax.plot(line.broken, y, "x", transform=top, label="not finite", zorder=4, **style)
 
 
@@ -256,7 +268,7 @@ def _clear(ax: Axes, share: float) -> None:
     """No grid behind the names."""
     from matplotlib.patches import Rectangle
 
-    style = {"facecolor": "white", "linewidth": 0, "zorder": 0.7}
+    style: Look = {"facecolor": "white", "linewidth": 0, "zorder": 0.7}
     ax.add_patch(Rectangle((0, 1 - share), 1, share, transform=ax.transAxes, **style))
 
 
@@ -264,20 +276,22 @@ def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, step
     """Bars over what is covered, from the top of the picture to its bottom, and the name."""
     from matplotlib.patches import Rectangle
 
-    calm = code in CALM
-    face, hatch, edge = (NOTE, None, BLUE) if calm else (ALARM, "////", RUST)
+    alarm = code in ALARMS
+    face, hatch, edge = (ALARM, "////", RUST) if alarm else (NOTE, None, BLUE)
     across = ax.get_xaxis_transform()
     least = 0.004 * steps  # a spike of one update is still seen
     for one in group:
-        width = max(one.stop - one.start, least)
-        at = (one.start - 0.5, bottom + 0.1 * ROW)
-        ax.axvspan(at[0], at[0] + width, 0, at[1], color=face, alpha=0.4, linewidth=0, zorder=0.5)
+        start = min(max(one.start, 0), steps - 1)
+        width = max(min(one.stop, steps) - start, least)
+        at = (start - 0.5, bottom + 0.1 * ROW)
+        tint: Look = {"color": face, "alpha": 0.5 if alarm else 0.2, "linewidth": 0, "zorder": 0.5}
+        ax.axvspan(at[0], at[0] + width, 0, at[1], **tint)
         bar = Rectangle(at, width, 0.8 * ROW, transform=across, zorder=2.5, linewidth=1)
         bar.set(facecolor=face, edgecolor=edge, hatch=hatch)
         ax.add_patch(bar)
     first, last = min(one.start for one in group), max(one.stop for one in group)
     name = code.replace("_", " ")
-    where, side, room = _beside(first, last, steps)
+    where, side, room = _beside(min(first, steps), min(last, steps), steps)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
     ax.annotate(
         f"{name} ({len(group)})" if len(group) > 1 else name,

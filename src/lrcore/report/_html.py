@@ -29,8 +29,9 @@ h2 { font-size: 1.15rem; margin: 2.25rem 0 .75rem; }
 h3 { font-size: 1rem; margin: 0 0 .25rem; }
 p { margin: .4rem 0; }
 .dim { color: var(--dim); font-size: .875rem; }
-.card { background: var(--card); border: 1px solid var(--line); border-left: 5px solid var(--accent);
-  border-radius: 6px; padding: .9rem 1.1rem; margin: .75rem 0; break-inside: avoid; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
+  border-left: 5px solid var(--accent); padding: .9rem 1.1rem; margin: .75rem 0;
+  break-inside: avoid; }
 .card.alarm { border-left-color: var(--alarm); }
 .card.calm { border-left-color: var(--calm); }
 .verdict { font-size: 1.2rem; font-weight: 600; margin: 0; }
@@ -48,12 +49,13 @@ thead th { color: var(--dim); font-weight: 500; }
 tbody th { font-weight: 400; }
 td.number, th.number { text-align: right; }
 tr.strong > * { font-weight: 650; }
-.facts { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: .6rem 0 0; font-size: .875rem; }
+.facts { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: .6rem 0 0;
+  font-size: .875rem; }
 .facts div { display: flex; gap: .4rem; }
 dt { color: var(--dim); }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .925em; }
-@media (prefers-color-scheme: dark) and (not print) {
+@media screen and (prefers-color-scheme: dark) {
   figure { background: #1e2125; }
   figure img { filter: invert(0.88) hue-rotate(180deg); } }
 @media print {
@@ -87,7 +89,7 @@ def table(
     caption: str = "",
     strong: Iterable[int] = (),
 ) -> str:
-    """Return a table; its first column are names, the rest numbers to the right, text to the left."""
+    """Return a table: names first, then columns of numbers, set to the right, or of text."""
     rows = [list(row) for row in rows]
     chosen = set(strong)
     right = [

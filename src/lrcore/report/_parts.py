@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import platform
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot._training import ALARMS
 from . import _html as html
 
 if TYPE_CHECKING:
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
 
 Words = Mapping[str, str]
 INSTALL = 'pip install "lrcore[demo]"'
-#: What nothing needs to be done about.
+#: Verdicts and notes that ask for nothing to be done.
 CALM = ("healthy", "converged")
-#: Where nothing was asserted.
-OPEN = ("not_enough_data", "inconclusive")
 
 
 def picture(draw: Callable[[], Axes], alt: str) -> str:
@@ -35,7 +35,8 @@ def picture(draw: Callable[[], Axes], alt: str) -> str:
         return ""
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "lrcore"}):
         out = io.BytesIO()
-        draw().figure.savefig(out, format="svg", metadata={"Date": None})
+        figure: Any = draw().figure
+        figure.savefig(out, format="svg", metadata={"Date": None})
     data = base64.b64encode(out.getvalue()).decode("ascii")
     source = f"data:image/svg+xml;base64,{data}"
     return f'<figure><img src="{source}" alt="{html.text(alt)}"></figure>'
@@ -75,24 +76,26 @@ def findings(found: Diagnosis, words: Words, lang: str) -> str:
 
 
 def _card(one: Finding, words: Words, lang: str) -> str:
-    covers = words["covers"].format(start=f"{one.start:,}", stop=f"{max(one.stop - 1, 0):,}")
-    advice = one.advice(lang)
-    numbers: dict[str, object] = {words["statistic"]: one.statistic}
-    measured = {"value": one.value, "null": one.null, "threshold": one.threshold}
-    numbers |= {words[name]: x for name, x in measured.items() if np.isfinite(x)}
-    numbers[words["confidence"]] = f"{100 * one.confidence:.0f} %"
-    return (
-        f'<article class="card {_kind(one.code)}"><h3>{html.text(one.code.replace("_", " "))} '
-        f'<span class="dim">{html.text(covers)}</span></h3><p>{html.text(one.text(lang))}</p>'
-        + (f"<p>{html.text(advice)}</p>" if advice else "")
-        + f"{html.facts(numbers)}</article>"
-    )
+    first, rest = _first_sentence(one.text(lang))
+    parts = [f"<h3>{html.text(first)}</h3>"]
+    parts += [f"<p>{html.text(more)}</p>" for more in (rest, one.advice(lang)) if more]
+    if one.statistic != "count" and np.isfinite(one.threshold):
+        measured = {"value": one.value, "null": one.null, "threshold": one.threshold}
+        numbers: dict[str, object] = {words["statistic"]: one.statistic}
+        numbers |= {words[name]: x for name, x in measured.items()}
+        numbers[words["confidence"]] = f"{100 * one.confidence:.0f} %"
+        parts.append(html.facts(numbers))
+    return f'<article class="card {_kind(one.code)}">{"".join(parts)}</article>'
+
+
+def _first_sentence(text: str) -> tuple[str, str]:
+    """A text up to its first full stop, and the rest."""
+    found = re.search(r"\.\s|\N{IDEOGRAPHIC FULL STOP}", text)
+    return (text[: found.end()].strip(), text[found.end() :].strip()) if found else (text, "")
 
 
 def _kind(code: str) -> str:
-    from ..plot._training import CALM as NOTES
-
-    return "calm" if code in CALM else "" if code in NOTES or code in OPEN else "alarm"
+    return "alarm" if code in ALARMS else "calm" if code in CALM else ""
 
 
 def range_test(found: LRFindResult, words: Words) -> str:
@@ -122,7 +125,8 @@ def sweep(found: SweepResult, words: Words) -> str:
     """Score by rate, the best and the choice set off."""
     from .. import plot
 
-    rows, strong = [], []
+    rows: list[tuple[Any, ...]] = []
+    strong: list[int] = []
     scores = np.asarray(found.scores, dtype=np.float64).reshape(len(found.lrs), -1)
     for i in np.argsort(found.lrs):
         lr, good = float(found.lrs[i]), np.isfinite(scores[i])
@@ -191,7 +195,7 @@ def parts(
         yield range_test(find, words)
     if swept is not None:
         yield sweep(swept, words)
-    head = (words["name"], words["value"])
+    head = (words["name"], words["amount"])
     for name, given in (("numbers", numbers), ("settings", settings), ("versions", versions())):
         if given:
             yield section(words[name], html.pairs(head, given))

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """The words of the page itself, by language; those of a diagnosis are its own."""
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ WORDS: dict[str, dict[str, str]] = {
         "advice": "What to do next",
         "run": "The run",
         "findings": "What was found",
-        "covers": "updates {start} to {stop}",
         "confidence": "confidence",
         "statistic": "statistic",
         "value": "measured",
@@ -33,7 +33,7 @@ WORDS: dict[str, dict[str, str]] = {
         "settings": "Settings",
         "versions": "Versions",
         "name": "name",
-        "none": "none",
+        "amount": "value",
         "no_pictures": "There are no pictures, since matplotlib is not installed: ",
         "alt_training": "Training loss against update, with the learning rate and what was found",
         "alt_find": "Loss and gain ratio against learning rate, with the suggestions",
@@ -45,7 +45,6 @@ WORDS: dict[str, dict[str, str]] = {
         "advice": "下一步",
         "run": "训练过程",
         "findings": "发现",
-        "covers": "第 {start} 至 {stop} 次更新",
         "confidence": "置信度",
         "statistic": "统计量",
         "value": "实测",
@@ -69,7 +68,7 @@ WORDS: dict[str, dict[str, str]] = {
         "settings": "设置",
         "versions": "版本",
         "name": "名称",
-        "none": "无",
+        "amount": "值",
         "no_pictures": "没有图片，因为未安装 matplotlib：",
         "alt_training": "训练损失随更新次数的变化，以及学习率和发现的问题",
         "alt_find": "损失和增益比随学习率的变化，以及各方法的建议",
