@@ -69,6 +69,8 @@ class Task:
     rates : mapping of str to float
         Learning rates that train well under a cosine with warm-up, by the name of the rule; for
         those it needs other rates for than most tasks do.
+    example : callable or None
+        ``example(params)`` is a text that shows what the parameters do.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Task:
     optimizer: str = "AdamW"
     weight_decay: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    example: Callable[[Params], str] | None = None
 
     @property
     def updates_per_epoch(self) -> int:
