@@ -33,6 +33,8 @@ FURTHER = (-0.6, 0.69, -1.18, -0.7)
 #: Best for some hundred updates, from the marks of a sweep without short trainings.
 ALONE = (-1.6, 1.3, -1.4, -0.45, 0.45, 0.0, 0.2)
 ALONE_BY_LOSS = (-1.9, 1.2, -1.3, -0.4, 0.25, 0.2, 0.35)
+#: Decades above the failing gain that is still believed: a gradient descent on a parabola diverges.
+STABLE = 0.3
 #: Of an optimizer that nothing is known of.
 MIDDLE = Family(0.4, 0.0, -0.3)
 #: Decades from the answer to the ends of the interval.
@@ -64,6 +66,7 @@ class Found(NamedTuple):
     y: Floats
     best: float  # NaN without any
     slopes: Floats
+    paths: tuple[list[float], ...]  # the losses of the short trainings, as they were made
 
 
 class Search:
@@ -76,6 +79,7 @@ class Search:
         self.found: list[Found] = []
         self.horizon = 0
         self.sweeps: list[Sweep] = []
+        self._paths: list[list[float]] = []
 
     @property
     def probed(self) -> list[tuple[float, float]]:
@@ -85,6 +89,7 @@ class Search:
     def sweep(self, finder: LRFinder, kept: Restored, number: int) -> None:
         """Make a sweep and its short trainings, the first or one more with other batches."""
         loop, spent = self._loop, self._loop.full
+        self._paths = []
         self._begin(kept, number)
         sweep = self._way_up(finder)
         self.sweeps.append(sweep)
@@ -96,19 +101,19 @@ class Search:
         if np.any(told[2] < 0) and math.isfinite(level):
             left = self._budget - (loop.full - spent)
             if not self.horizon:
-                self.horizon = min(max(left // COUNT, SHORTEST), LONGEST)
+                self.horizon = min(max(left // (COUNT * loop.micro), SHORTEST), LONGEST)
             centre = suggest.linear(marks[:3], CENTRE, self._family)
             probes = self._probes(kept, number, centre, left, level, spread)
         xs = np.array(sorted(probes))
         ys = np.array([probes[k] for k in sorted(probes)])
         best = _bottom(xs, ys, level) if np.isfinite(ys).any() else math.nan
-        self.found.append(Found(marks, level, spread, xs, ys, best, told[2]))
+        self.found.append(Found(marks, level, spread, xs, ys, best, told[2], tuple(self._paths)))
 
     def _begin(self, kept: Restored, number: int) -> None:
         """Everything as at the start, but the data as far as this repeat has its own."""
         kept.put_back()
         self._loop.rewind()
-        for _ in range(number * max(self.horizon, 1)):
+        for _ in range(number * max(self.horizon, 1) * self._loop.micro):
             next(self._loop.stream)
 
     def _way_up(self, finder: LRFinder) -> Sweep:
@@ -129,7 +134,7 @@ class Search:
         out: dict[float, float] = {}
         x = float(np.clip(centre, self._low, self._high))
         most = self._loop.full + left
-        while self._loop.full + self.horizon <= most:
+        while self._loop.full + self.horizon * self._loop.micro <= most:
             out[x] = self._probe(kept, number, x, level, spread)
             x = self._next(out, level)
             if not self._low <= x <= self._high or x in out:
@@ -157,14 +162,14 @@ class Search:
     def _probe(self, kept: Restored, number: int, x: float, level: float, spread: float) -> float:
         """Train briefly at a rate: the mean loss of the second half, infinite if it explodes."""
         self._begin(kept, number)
-        sweep, losses = Sweep(level, spread), []
+        sweep = Sweep(level, spread)
+        self._paths.append(sweep.losses)
         for _ in range(self.horizon):
             made = self._loop.update(10.0**x, measured=False)
             sweep.tell(10.0**x, made.loss, made.after, math.nan)
-            losses.append(made.loss)
             if sweep.stopped is not None:
                 return math.inf
-        return float(np.mean(losses[self.horizon // 2 :]))
+        return float(np.mean(sweep.losses[self.horizon // 2 :]))
 
     def verdict(self) -> Verdict:
         """What all of it says."""
@@ -217,8 +222,8 @@ def _sign(f: Found) -> Sign:
 
 def _compared(level: float, spread: float, low: float, slopes: Floats) -> Sign:
     with np.errstate(all="ignore"):
-        drop = float((level - low) / np.abs(level))
-        z = float((level - low) / (spread / AVERAGED))
+        drop = float(np.float64(level - low) / abs(level))
+        z = float(np.float64(level - low) / (spread / AVERAGED))
     measured = slopes[np.isfinite(slopes)]
     moves = bool(len(measured) == 0 or np.any(measured != 0))
     return Sign(drop, z, moves, math.isfinite(level))
@@ -293,7 +298,8 @@ def of_sweeps(x: Floats, sweeps: Sequence[Sweep], family: Family | None) -> Verd
         measured = not np.isnan(rho).all()
         values, weights = (marks[:3], ALONE) if measured else (marks[1:], ALONE_BY_LOSS)
         if signs[-1].finite and signs[-1].moves:
-            best.append(suggest.linear(values, weights, family or MIDDLE))
+            found = suggest.linear(values, weights, family or MIDDLE)
+            best.append(min(found, marks.fails + STABLE) if measured else found)
     middle = float(np.median(best)) if best else math.nan
     wider = 1.0 if family is not None else 1.4
     interval = (middle - wider * ALONE_BELOW, middle + wider * ALONE_ABOVE)

@@ -51,7 +51,7 @@ class Loop:
         accumulate: int,
     ) -> None:
         self._who, self._opt, self._both, self._forward = who, opt, loss_and_grads, loss_only
-        self._given, self._micro = batches, accumulate
+        self._given, self.micro = batches, accumulate
         self.stream = Batches(who, batches)
         first = _rates(opt)[0]
         self._ratios = [x / first if first > 0 else 1.0 for x in _rates(opt)]
@@ -75,24 +75,24 @@ class Loop:
         opt = self._opt
         for group, ratio in zip(opt.param_groups, self._ratios, strict=True):
             group[opt.rate_name] = lr * ratio
-        batches = [next(self.stream) for _ in range(self._micro)]
+        batches = [next(self.stream) for _ in range(self.micro)]
         total, mean = 0.0, []
         for batch in batches:
             loss, grads = self._evaluate(batch)
-            total += loss / self._micro
+            total += loss / self.micro
             if not math.isfinite(loss):
                 return Update(self.sign * total)
             with opt._alone() as _:
                 arrays = opt._plan.collect(grads)
             if measured:
                 mean.append([_copy(g) for g in arrays])
-            if self._micro > 1:
+            if self.micro > 1:
                 opt.accumulate(grads)
         before = [leaf.array.copy() for leaf in opt._layout.leaves] if measured else []
-        scale = opt.loss_scale * self._micro
+        scale = opt.loss_scale * self.micro
         try:
             with np.errstate(all="ignore"):
-                made = opt.step(*([] if self._micro > 1 else [grads]), loss=total)
+                made = opt.step(*([] if self.micro > 1 else [grads]), loss=total)
         except _core.NonFiniteError:
             made = False
         if not made:
@@ -106,7 +106,7 @@ class Loop:
                 for leaf, p in zip(opt._layout.leaves, before, strict=True)
             ]
             slope = sum(_dot(g, s) for row in mean for g, s in zip(row, steps, strict=True)) / scale
-        after = sum(self.loss(batch) for batch in batches) / self._micro
+        after = sum(self.loss(batch) for batch in batches) / self.micro
         return Update(self.sign * total, self.sign * after, self.sign * float(slope))
 
     def loss(self, batch: Any) -> float:

@@ -215,7 +215,7 @@ def lr_find(
     loss_only : callable, optional
         ``loss_only(batch) -> loss``; cheaper than `loss_and_grads`, whose loss is taken otherwise.
     accumulate : int >= 1, default 1
-        Micro-batches of one update.
+        Micro-batches of one update, which then costs as many times as much.
     generators, also : optional
         More to put back: random generators that cannot be found, and arrays that
         `loss_and_grads` changes, see `Restored`.
@@ -261,7 +261,7 @@ def lr_find(
     functions = [f for f in (loss_and_grads, loss_only) if f is not None]
     kind = family.of(opt)
     finder = LRFinder(start=start, end=end, steps=max(steps // 2, 10), repeats=repeats, rule=opt)
-    search = _judge.Search(loop, kind, finder._grid, 2 * steps)
+    search = _judge.Search(loop, kind, finder._grid, 2 * steps * accumulate)
     with Restored(opt, functions, batches, generators=generators, also=also) as kept:
         try:
             for number in range(repeats):
