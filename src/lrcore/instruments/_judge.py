@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _suggest as suggest
-from ._loop import Loop
 from .family import Family
-from .finder import LRFinder, Sweep
-from .restore import Restored
 
-__all__ = ["Search", "Verdict", "of_sweeps"]
+__all__ = ["Round", "Sweep", "Verdict", "of_range", "verdict"]
 
 Floats = NDArray[np.float64]
 
@@ -30,21 +28,68 @@ CENTRE = (-1.1, 0.65, -0.3, 0.1, 0.35, 0.05, 0.3)
 CENTRE_BY_LOSS = (-1.4, 0.6, -0.3, 0.15, 0.3, 0.1, 0.4)
 #: From there to what is best for some hundred updates: constant and family.
 FURTHER = (-0.6, 0.69, -1.18, -0.7)
-#: Best for some hundred updates, from the marks of a sweep without short trainings.
-ALONE = (-1.6, 1.3, -1.4, -0.45, 0.45, 0.0, 0.2)
-ALONE_BY_LOSS = (-1.9, 1.2, -1.3, -0.4, 0.25, 0.2, 0.35)
+#: Best for some hundred updates, from the marks of a sweep without short trainings; and of an
+#: optimizer of which nothing is known.
+ALONE = (-1.5, 1.25, -1.3, -0.3, 0.6, 0.05, 0.05)
+ALONE_BY_LOSS = (-1.8, 1.1, -1.15, -0.25, 0.35, 0.0, 0.55)
+UNKNOWN = (-0.75, 0.0, 0.0, 0.0, 0.6, 0.3, -0.1)
+UNKNOWN_BY_LOSS = (-1.2, 0.0, 0.0, 0.0, 0.45, 0.0, 0.5)
 #: Decades above the failing gain that is still believed: a gradient descent on a parabola diverges.
 STABLE = 0.3
 #: Of an optimizer that nothing is known of.
 MIDDLE = Family(0.4, 0.0, -0.3)
-#: Decades from the answer to the ends of the interval.
-BELOW, ABOVE = 1.3, 1.0
-ALONE_BELOW, ALONE_ABOVE = 1.6, 1.3
+#: Decades from the answer to the ends of the interval: where short trainings show a flat bowl, and
+#: where a decade from its bottom to that side the score is worse by 1.
+BELOW, ABOVE = (1.6, 0.8), (1.35, 1.0)
+#: The same without short trainings; and without a family.
+ALONE_BELOW, ALONE_ABOVE, UNKNOWN_WIDER = 1.5, 1.8, 1.25
 #: What must be learned for an answer to be trusted: a share of the loss, and in standard errors
 #: over that many batches.
 DROP, SURE, AVERAGED = 0.12, 4.0, 4.0
 #: Share of the whole fall that counts as falling or rising.
 RANGE = 0.1
+#: What the usual rules are called.
+RULES = {"valley": suggest.valley, "steepest": suggest.steepest, "minimum": suggest.minimum}
+#: A loss this many times that of the start, twice in three updates, has exploded; so has one that
+#: is that many times larger still.
+EXPLODED, AT_ONCE = 4.0, 25.0
+
+
+class Sweep:
+    """Updates one after the other: what was told of each, and whether the loss exploded.
+
+    The loss of the start and its spread are those of the first updates, or told.
+    """
+
+    def __init__(self, level: float = math.nan, spread: float = 0.0) -> None:
+        self._level, self._spread = level, spread
+        self.losses: list[float] = []
+        self.afters: list[float] = []
+        self.slopes: list[float] = []
+        self.stopped: str | None = None
+
+    def tell(self, lr: float, loss: float, after: float, slope: float) -> None:
+        """Take down an update; notice an explosion."""
+        self.losses.append(loss)
+        self.afters.append(after)
+        self.slopes.append(slope)
+        if not math.isfinite(loss):
+            self.stopped = f"the loss was {loss} at the rate {lr:.3g}"
+        elif self._high(loss) > AT_ONCE or (
+            self._high(loss) > 1 and any(self._high(x) > 1 for x in self.losses[-3:-1])
+        ):
+            self.stopped = f"the loss exploded, to {loss:.3g}, at the rate {lr:.3g}"
+        elif after == after and not math.isfinite(after):
+            self.stopped = f"the loss was {after} after the update at the rate {lr:.3g}"
+
+    def _high(self, loss: float) -> float:
+        """How far above the start a loss is, 1 being where it counts as exploded."""
+        level, spread = self._level, self._spread
+        if math.isnan(level):
+            first = self.losses[: max(3, len(self.losses) // 4)]
+            level, spread = float(np.median(first)), float(np.ptp(first))
+        scale = (EXPLODED - 1) * abs(level) + 6 * spread
+        return (loss - level) / scale if scale > 0 else (math.inf if loss > level else 0.0)
 
 
 class Verdict(NamedTuple):
@@ -56,153 +101,216 @@ class Verdict(NamedTuple):
     reasons: tuple[str, ...]
 
 
-class Found(NamedTuple):
-    """What one sweep and its short trainings showed."""
+class Round:
+    """A sweep up the rates, and the short trainings around what it showed.
 
-    marks: suggest.Marks
-    level: float  # the loss of the start
-    spread: float
-    x: Floats  # rates of short trainings, as logarithms, and the loss at their end
-    y: Floats
-    best: float  # NaN without any
-    slopes: Floats
-    paths: tuple[list[float], ...]  # the losses of the short trainings, as they were made
+    Knows the rate of the next update, whether that begins from the start, and when all is done.
 
+    Parameters
+    ----------
+    lrs : ndarray of float64
+        The rates of the sweep.
+    family : Family or None
+        Of the optimizer.
+    short : int
+        Updates for short trainings; those that a sweep leaves over are added.
+    """
 
-class Search:
-    """The work of `lr_find`: what it does with the updates it may make."""
-
-    def __init__(self, loop: Loop, family: Family, grid: Floats, budget: int) -> None:
-        self._loop, self._family, self._grid = loop, family, grid
-        self._low, self._high = math.log10(grid[0]), math.log10(grid[-1])
-        self._budget = budget
-        self.found: list[Found] = []
-        self.horizon = 0
-        self.sweeps: list[Sweep] = []
-        self._paths: list[list[float]] = []
+    def __init__(self, lrs: Floats, family: Family | None, short: int) -> None:
+        self.lrs, self.family, self._short = lrs, family or MIDDLE, short
+        self.known = family is not None
+        self.sweep, self.probes = Sweep(), dict[float, Sweep]()
+        self.over, self.horizon, self._left = False, 0, 0
+        self._now: float | None = None
 
     @property
-    def probed(self) -> list[tuple[float, float]]:
-        """The short trainings."""
-        return [(float(x), float(y)) for f in self.found for x, y in zip(f.x, f.y, strict=True)]
+    def _current(self) -> Sweep:
+        return self.sweep if self._now is None else self.probes[self._now]
 
-    def sweep(self, finder: LRFinder, kept: Restored, number: int) -> None:
-        """Make a sweep and its short trainings, the first or one more with other batches."""
-        loop, spent = self._loop, self._loop.full
-        self._paths = []
-        self._begin(kept, number)
-        sweep = self._way_up(finder)
-        self.sweeps.append(sweep)
-        x = np.log10(finder._grid)
-        told = [np.array(v) for v in (sweep.losses, sweep.afters, sweep.slopes)]
-        marks = suggest.marks(x, told[0], suggest.gains(*told))
-        level, spread = suggest.level(told[0])
-        probes: dict[float, float] = {}
-        if np.any(told[2] < 0) and math.isfinite(level):
-            left = self._budget - (loop.full - spent)
-            if not self.horizon:
-                self.horizon = min(max(left // (COUNT * loop.micro), SHORTEST), LONGEST)
-            centre = suggest.linear(marks[:3], CENTRE, self._family)
-            probes = self._probes(kept, number, centre, left, level, spread)
-        xs = np.array(sorted(probes))
-        ys = np.array([probes[k] for k in sorted(probes)])
-        best = _bottom(xs, ys, level) if np.isfinite(ys).any() else math.nan
-        self.found.append(Found(marks, level, spread, xs, ys, best, told[2], tuple(self._paths)))
+    @property
+    def sweeping(self) -> bool:
+        """Whether the next update is of the sweep."""
+        return self._now is None
 
-    def _begin(self, kept: Restored, number: int) -> None:
-        """Everything as at the start, but the data as far as this repeat has its own."""
-        kept.put_back()
-        self._loop.rewind()
-        for _ in range(number * max(self.horizon, 1) * self._loop.micro):
-            next(self._loop.stream)
+    @property
+    def begins(self) -> bool:
+        """Whether the next update is from the start."""
+        return not self.over and not self._current.losses
 
-    def _way_up(self, finder: LRFinder) -> Sweep:
-        sparse = self._loop.forward_costs
-        for i in range(len(finder._grid)):
-            lr = finder.ask()
-            made = self._loop.update(lr, measured=not (sparse and i % 2))
-            after = None if math.isnan(made.after) else made.after
-            finder.tell(made.loss, slope=made.slope, loss_after=after)
-            if finder._sweeps[-1].stopped is not None:
-                break
-        return finder._sweeps[-1]
+    @property
+    def rate(self) -> float:
+        """Of the next update."""
+        return float(self.lrs[len(self.sweep.losses)] if self._now is None else 10.0**self._now)
 
-    def _probes(
-        self, kept: Restored, number: int, centre: float, left: int, level: float, spread: float
-    ) -> dict[float, float]:
-        """Train briefly at rates around a centre until the lowest is between two others."""
-        out: dict[float, float] = {}
-        x = float(np.clip(centre, self._low, self._high))
-        most = self._loop.full + left
-        while self._loop.full + self.horizon * self._loop.micro <= most:
-            out[x] = self._probe(kept, number, x, level, spread)
-            x = self._next(out, level)
-            if not self._low <= x <= self._high or x in out:
-                break
-        return out
+    def tell(self, loss: float, after: float, slope: float) -> None:
+        """What the update did."""
+        current, rate = self._current, self.rate
+        current.tell(rate, loss, after, slope)
+        done = len(current.losses) == (len(self.lrs) if self._now is None else self.horizon)
+        if current.stopped is None and not done:
+            return
+        if self._now is None:
+            self._swept()
+        else:
+            self._left -= len(current.losses)
+            self._go(self._next())
 
-    def _next(self, out: dict[float, float], level: float) -> float:
-        """Where to look next; where one has been already when all is seen."""
-        xs = sorted(out)
-        ys = [out[x] for x in xs]
-        i = int(np.argmin(ys))
-        if not math.isfinite(ys[i]):
-            return xs[0] - 2 * HALF
-        if len(xs) == 1:
-            return xs[0] + HALF if xs[0] + HALF <= self._high else xs[0] - HALF
-        if i == len(xs) - 1 and xs[i] + HALF <= self._high:
-            return xs[i] + HALF
-        if i == 0:
-            return xs[0] - HALF
-        if i == len(xs) - 1:
-            return xs[i]
-        low = _bottom(np.array(xs), np.array(ys), level)
-        return 0.5 * (xs[i] + (xs[i + 1] if low > xs[i] else xs[i - 1]))
+    # ----------------------------------------------------------------- what the sweep says
 
-    def _probe(self, kept: Restored, number: int, x: float, level: float, spread: float) -> float:
-        """Train briefly at a rate: the mean loss of the second half, infinite if it explodes."""
-        self._begin(kept, number)
-        sweep = Sweep(level, spread)
-        self._paths.append(sweep.losses)
-        for _ in range(self.horizon):
-            made = self._loop.update(10.0**x, measured=False)
-            sweep.tell(10.0**x, made.loss, made.after, math.nan)
-            if sweep.stopped is not None:
-                return math.inf
-        return float(np.mean(sweep.losses[self.horizon // 2 :]))
+    @cached_property
+    def gains(self) -> Floats:
+        """The gain ratio of each update of the sweep."""
+        s = self.sweep
+        return suggest.gains(np.array(s.losses), np.array(s.afters), np.array(s.slopes))
 
-    def verdict(self) -> Verdict:
-        """What all of it says."""
-        further = suggest.linear((), FURTHER, self._family)
-        best = [f.best + further for f in self.found if not math.isnan(f.best)]
-        signs = [_sign(f) for f in self.found]
-        x = float(np.median(best)) if best else math.nan
-        reasons = [_stopped(self.sweeps), *self._said(best)]
-        against = _against(signs)
-        out = {"gain": x, **common(np.log10(self._grid), self.sweeps)}
-        apart = (min(best) - x, max(best) - x) if best else (0.0, 0.0)
-        interval = (x - BELOW + apart[0], x + ABOVE + apart[1])
-        return Verdict(out, interval, not against, (*against, *filter(None, reasons)))
+    @property
+    def measured(self) -> bool:
+        """Whether there are gain ratios."""
+        return not np.isnan(self.gains).all()
 
-    def _said(self, best: list[float]) -> list[str]:
-        """What the short trainings showed, in words."""
-        if not best:
-            return []
-        n, low, high = self.horizon, *(10.0 ** f(x for x, _ in self.probed) for f in (min, max))
-        out = [
-            f"short trainings of {n} updates compared rates from {low:.2g} to {high:.2g}; the "
-            "answer is for some hundred updates, a longer training may want a lower rate in the end"
+    @cached_property
+    def marks(self) -> suggest.Marks:
+        """Where the sweep shows something."""
+        return suggest.marks(np.log10(self.lrs), np.array(self.sweep.losses), self.gains)
+
+    @cached_property
+    def level(self) -> tuple[float, float]:
+        """The loss of the start, and how much it varies."""
+        return suggest.level(np.array(self.sweep.losses))
+
+    def linear(self, weights: tuple[float, ...], by_loss: tuple[float, ...]) -> float:
+        """A rate from the marks, by the weights for those there are."""
+        if self.measured:
+            return suggest.linear(self.marks[:3], weights, self.family)
+        return suggest.linear(self.marks[1:], by_loss, self.family)
+
+    @property
+    def moves(self) -> bool:
+        """Whether updates do something, as far as that was told."""
+        told = [s for s in self.sweep.slopes if not math.isnan(s)]
+        return not told or any(told)
+
+    # ------------------------------------------------------------------- short trainings
+
+    def _swept(self) -> None:
+        self._left = self._short + len(self.lrs) - len(self.sweep.losses)
+        self.horizon = min(max(self._left // COUNT, SHORTEST), LONGEST) if self._short else 0
+        if not (self._short and self.moves and math.isfinite(self.level[0])):
+            self.over = True
+            return
+        low, high = np.log10(self.lrs[[0, -1]])
+        self._go(float(np.clip(self.linear(CENTRE, CENTRE_BY_LOSS), low, high)))
+
+    def _go(self, x: float) -> None:
+        """Train briefly at a rate, or be done: outside of the range, again, or nothing left."""
+        low, high = np.log10(self.lrs[[0, -1]])
+        self.over = not low <= x <= high or x in self.probes or self._left < self.horizon
+        if not self.over:
+            self.probes[x], self._now = Sweep(*self.level), x
+
+    @property
+    def bowl(self) -> tuple[Floats, Floats]:
+        """Rates of short trainings as logarithms, increasing, and the losses at their end."""
+        x = sorted(x for x, s in self.probes.items() if s.losses)
+        half = self.horizon // 2
+        ends = [
+            float(np.mean(s.losses[half:]))
+            if s.stopped is None and len(s.losses) == self.horizon
+            else math.inf
+            for s in (self.probes[v] for v in x)
         ]
-        if len(best) > 1:
-            out.append(
-                f"{len(best)} repeats say {', '.join(f'{10.0**x:.2g}' for x in sorted(best))}"
-            )
-        return out
+        return np.array(x), np.array(ends)
 
     @property
-    def details(self) -> dict[str, Any]:
-        """What was found on the way, for the validation."""
-        return {"found": self.found, "family": self._family, "horizon": self.horizon}
+    def best(self) -> float:
+        """The rate that is best for a short training, as a logarithm; NaN without any."""
+        x, y = self.bowl
+        return suggest.bottom(x, _scores(y, self.level[0])) if np.isfinite(y).any() else math.nan
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """How steep the bowl is to the left and to the right, from 0 to 1; 0 where not known."""
+        x, y = self.bowl
+        scores, i = _scores(y, self.level[0]), int(np.argmin(y))
+        left = (scores[0] - scores[i]) / (x[i] - x[0]) if i > 0 else 0.0
+        right = (scores[-1] - scores[i]) / (x[-1] - x[i]) if i < len(x) - 1 else 0.0
+        return float(min(left, 1.0)), float(min(right, 1.0))
+
+    def _next(self) -> float:
+        """Where to look next; where one has been already when all is seen."""
+        xs, ys = self.bowl
+        i, last = int(np.argmin(ys)), len(xs) - 1
+        if not math.isfinite(ys[i]):
+            return float(xs[0] - 2 * HALF)
+        low, high = np.log10(self.lrs[[0, -1]])
+        if i == last and xs[i] < high:
+            return float(min(xs[i] + HALF, high))
+        if i == 0 and xs[i] > low:
+            return float(max(xs[i] - HALF, low))
+        if i in (0, last):
+            return float(xs[i])
+        return float(0.5 * (xs[i] + (xs[i + 1] if self.best > xs[i] else xs[i - 1])))
+
+
+def verdict(rounds: Sequence[Round]) -> Verdict:
+    """What one round or several say together."""
+    if not rounds:
+        nothing = dict.fromkeys(("gain", *RULES), math.nan)
+        return Verdict(nothing, (math.nan, math.nan), False, ("nothing has been told yet",))
+    first, sweeps = rounds[0], [r.sweep for r in rounds]
+    further = suggest.linear((), FURTHER, first.family)
+    short = [r.best + further for r in rounds if not math.isnan(r.best)]
+    said = short or [_alone(r) for r in rounds if r.moves and math.isfinite(r.level[0])]
+    x = float(np.median(said)) if said else math.nan
+    low, high = _ends(x, said, [r for r in rounds if short and not math.isnan(r.best)], first.known)
+    against = _against([_sign(r) for r in rounds])
+    reasons = [_stopped(sweeps), *_words(rounds, short, said)]
+    return Verdict(
+        {"gain": x, **common(np.log10(first.lrs), sweeps)},
+        (low, high),
+        not against,
+        (*against, *reasons),
+    )
+
+
+def _alone(r: Round) -> float:
+    """What a sweep without short trainings says."""
+    x = r.linear(*((ALONE, ALONE_BY_LOSS) if r.known else (UNKNOWN, UNKNOWN_BY_LOSS)))
+    return min(x, r.marks.fails + STABLE) if r.measured else x
+
+
+def _ends(x: float, said: list[float], short: list[Round], known: bool) -> tuple[float, float]:
+    """The interval around an answer, over all repeats."""
+    if not said:
+        return math.nan, math.nan
+    if short:
+        left, right = (float(np.mean(side)) for side in zip(*(r.sides for r in short), strict=True))
+        below, above = (
+            flat + (steep - flat) * side for (flat, steep), side in ((BELOW, left), (ABOVE, right))
+        )
+    else:
+        below, above = ALONE_BELOW, ALONE_ABOVE
+    wider = 1.0 if known else UNKNOWN_WIDER
+    return min(said) - wider * below, max(said) + wider * above
+
+
+def _words(rounds: Sequence[Round], short: list[float], said: list[float]) -> list[str]:
+    """How the answer came about."""
+    out = []
+    if short:
+        rates = [10.0**x for r in rounds for x in r.bowl[0]]
+        out.append(
+            f"short trainings of {rounds[0].horizon} updates compared rates from {min(rates):.2g} "
+            f"to {max(rates):.2g}; the answer is for some hundred updates, and a longer training "
+            "may want a lower rate in the end"
+        )
+    elif said:
+        found = "the gain ratio of each update" if rounds[0].measured else "the losses"
+        out.append(f"from {found} of a sweep alone, without short trainings: a rough guide")
+    if len(said) > 1:
+        each = ", ".join(f"{10.0**x:.2g}" for x in sorted(said))
+        out.append(f"{len(said)} repeats say {each}")
+    return out
 
 
 class Sign(NamedTuple):
@@ -214,19 +322,21 @@ class Sign(NamedTuple):
     finite: bool
 
 
-def _sign(f: Found) -> Sign:
-    ends = f.y[np.isfinite(f.y)]
-    low = float(ends.min()) if len(ends) else math.nan
-    return _compared(f.level, f.spread, low, f.slopes)
-
-
-def _compared(level: float, spread: float, low: float, slopes: Floats) -> Sign:
+def _sign(r: Round) -> Sign:
+    """By the short trainings, or by the sweep where there were none."""
+    level, spread = r.level
+    ends = r.bowl[1]
+    ends = ends[np.isfinite(ends)]
+    if not len(ends):
+        ends = suggest.smoothed(np.array(r.sweep.losses))
     with np.errstate(all="ignore"):
-        drop = float(np.float64(level - low) / abs(level))
-        z = float(np.float64(level - low) / (spread / AVERAGED))
-    measured = slopes[np.isfinite(slopes)]
-    moves = bool(len(measured) == 0 or np.any(measured != 0))
-    return Sign(drop, z, moves, math.isfinite(level))
+        fall = np.float64(level - (ends.min() if len(ends) else math.nan))
+        return Sign(
+            float(fall / abs(level)),
+            float(fall / (spread / AVERAGED)),
+            r.moves,
+            math.isfinite(level),
+        )
 
 
 def _against(signs: Sequence[Sign]) -> list[str]:
@@ -251,7 +361,7 @@ def _against(signs: Sequence[Sign]) -> list[str]:
     return []
 
 
-def _stopped(sweeps: Sequence[Sweep]) -> str | None:
+def _stopped(sweeps: Sequence[Sweep]) -> str:
     why = [s.stopped for s in sweeps if s.stopped is not None]
     if not why:
         return "no rate up to the end of the range made the loss explode"
@@ -260,13 +370,8 @@ def _stopped(sweeps: Sequence[Sweep]) -> str | None:
 
 def common(x: Floats, sweeps: Sequence[Sweep]) -> dict[str, float]:
     """What the usual rules say of the losses, each the median over the sweeps."""
-    rules = {
-        "valley": suggest.valley,
-        "steepest": suggest.steepest,
-        "minimum": suggest.minimum,
-    }
     out = {}
-    for name, rule in rules.items():
+    for name, rule in RULES.items():
         found = [rule(x[: len(s.losses)], np.array(s.losses)) for s in sweeps]
         found = [v for v in found if not math.isnan(v)]
         out[name] = float(np.median(found)) if found else math.nan
@@ -279,43 +384,6 @@ def _scores(y: Floats, level: float) -> Floats:
         return np.log(y + SOLVED * level)
     low = float(y[np.isfinite(y)].min())
     return (y - low) / max(level - low, 1e-300)
-
-
-def _bottom(x: Floats, y: Floats, level: float) -> float:
-    return suggest.bottom(x, _scores(y, level))
-
-
-def of_sweeps(x: Floats, sweeps: Sequence[Sweep], family: Family | None) -> Verdict:
-    """What sweeps alone say, without short trainings."""
-    best, signs, measured = [], [], False
-    for sweep in sweeps:
-        told = [np.array(v) for v in (sweep.losses, sweep.afters, sweep.slopes)]
-        rho = suggest.gains(*told)
-        marks = suggest.marks(x, told[0], rho)
-        level, spread = suggest.level(told[0])
-        low = float(np.min(suggest.smoothed(told[0]))) if len(told[0]) else math.nan
-        signs.append(_compared(level, spread, low, told[2]))
-        measured = not np.isnan(rho).all()
-        values, weights = (marks[:3], ALONE) if measured else (marks[1:], ALONE_BY_LOSS)
-        if signs[-1].finite and signs[-1].moves:
-            found = suggest.linear(values, weights, family or MIDDLE)
-            best.append(min(found, marks.fails + STABLE) if measured else found)
-    middle = float(np.median(best)) if best else math.nan
-    wider = 1.0 if family is not None else 1.4
-    interval = (middle - wider * ALONE_BELOW, middle + wider * ALONE_ABOVE)
-    against = _against(signs) if signs else ["nothing has been told yet"]
-    reasons = [
-        _stopped(sweeps),
-        "from the gain ratio of each update"
-        if measured
-        else "from the losses alone, a rough guide",
-    ]
-    return Verdict(
-        {"gain": middle, **common(x, sweeps)},
-        interval,
-        not against,
-        (*against, *filter(None, reasons)),
-    )
 
 
 def of_range(lrs: Floats, losses: Floats, sweep: Sweep) -> tuple[float, float, tuple[str, ...]]:

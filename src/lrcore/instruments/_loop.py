@@ -65,10 +65,12 @@ class Loop:
         """Whether a loss alone costs as much as one with gradients."""
         return self._forward is None
 
-    def rewind(self) -> None:
-        """Begin the data anew."""
+    def rewind(self, updates: int) -> None:
+        """Begin the data anew, and leave out what some updates would take."""
         self.stream.close()
         self.stream = Batches(self._who, self._given)
+        for _ in range(updates * self.micro):
+            next(self.stream)
 
     def update(self, lr: float, *, measured: bool) -> Update:
         """Make an update at a rate; where it cannot be made the loss after it is infinite."""

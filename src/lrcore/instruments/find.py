@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from .._domain import Choice
 from .._hyper import LENGTH, NONNEGATIVE, POSITIVE, check_value
 from .._optimizer import Optimizer
-from . import _judge, family
+from . import _judge
+from ._judge import Round, Sweep
 from ._loop import Loop
-from ._suggest import gains
-from .finder import REPEATS, STEPS, LRFinder, Sweep, check_range
+from .finder import REPEATS, STEPS, LRFinder, check_range
 from .restore import Restored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from .family import Family
 
 __all__ = ["LRFindResult", "lr_find", "lr_range_test"]
 
@@ -30,6 +28,7 @@ Floats = NDArray[np.float64]
 
 METHODS = ("gain", "valley", "steepest", "minimum")
 METHOD = Choice(*METHODS)
+FEWEST = 10  # rates of a sweep
 SHORT_PASS, LONGEST_PASS = 10, 10_000  # updates of a pass that is too short, batches of a long one
 
 
@@ -64,7 +63,9 @@ class LRFindResult:
     horizon : int
         Updates of such a short training; 0 where there was none.
     passes : (int, int)
-        Passes forward and backward, and forward alone, that were made.
+        Passes forward and backward, and forward alone, that `lr_find` made.
+    rounds : tuple
+        All that was told, for those who want to know more.
     """
 
     suggested: float
@@ -79,7 +80,40 @@ class LRFindResult:
     probes: tuple[tuple[float, float], ...] = ()
     horizon: int = 0
     passes: tuple[int, int] = (0, 0)
-    details: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    rounds: tuple[Round, ...] = field(default=(), repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls, grid: Floats, rounds: Sequence[Round], method: str, passes: tuple[int, int] = (0, 0)
+    ) -> LRFindResult:
+        """What rounds of sweeps and short trainings say."""
+        verdict = _judge.verdict(rounds)
+        n = max((len(r.sweep.losses) for r in rounds), default=0)
+        losses, rho = np.full((2, max(len(rounds), 1), n), np.nan)
+        for i, r in enumerate(rounds):
+            losses[i, : len(r.sweep.losses)] = r.sweep.losses
+            rho[i, : len(r.sweep.losses)] = r.gains
+        if len(rounds) == 1:
+            losses, rho = losses[0], rho[0]
+        rates = {k: 10.0**v for k, v in verdict.suggestions.items()}
+        shift = verdict.suggestions[method] - verdict.suggestions["gain"]
+        shift = 0.0 if math.isnan(shift) else shift
+        low, high = verdict.interval
+        return cls(
+            rates[method],
+            (10.0 ** (low + min(shift, 0.0)), 10.0 ** (high + max(shift, 0.0))),
+            verdict.reliable and not math.isnan(rates[method]),
+            verdict.reasons,
+            method,
+            rates,
+            grid[:n].copy(),
+            losses,
+            rho,
+            tuple((10.0**x, float(y)) for r in rounds for x, y in zip(*r.bowl, strict=True)),
+            rounds[0].horizon if rounds else 0,
+            passes,
+            tuple(rounds),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists; None for what is not finite."""
@@ -122,40 +156,6 @@ def _plain(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return [_plain(v) for v in x]
     return float(x) if math.isfinite(x) else None
-
-
-def of_sweeps(grid: Floats, sweeps: Sequence[Sweep], kind: Family | None) -> LRFindResult:
-    """What sweeps alone say."""
-    return _result(grid, sweeps, _judge.of_sweeps(np.log10(grid), sweeps, kind), "gain")
-
-
-def _result(
-    grid: Floats, sweeps: Sequence[Sweep], verdict: _judge.Verdict, method: str, **more: Any
-) -> LRFindResult:
-    n = max((len(s.losses) for s in sweeps), default=0)
-    losses, rho = np.full((2, max(len(sweeps), 1), n), np.nan)
-    for i, s in enumerate(sweeps):
-        told = [np.array(v) for v in (s.losses, s.afters, s.slopes)]
-        losses[i, : len(s.losses)] = told[0]
-        rho[i, : len(s.losses)] = gains(*told)
-    if len(sweeps) == 1:
-        losses, rho = losses[0], rho[0]
-    rates = {k: 10.0**v for k, v in verdict.suggestions.items()}
-    low, high = verdict.interval
-    shift = verdict.suggestions[method] - verdict.suggestions["gain"]
-    shift = 0.0 if math.isnan(shift) else shift
-    return LRFindResult(
-        rates[method],
-        (10.0 ** (low + min(shift, 0.0)), 10.0 ** (high + max(shift, 0.0))),
-        verdict.reliable and not math.isnan(rates[method]),
-        verdict.reasons,
-        method,
-        rates,
-        grid[:n].copy(),
-        losses,
-        rho,
-        **more,
-    )
 
 
 def _checked(who: str, opt: Any, accumulate: Any) -> int:
@@ -259,25 +259,34 @@ def lr_find(
     accumulate = _checked(who, opt, accumulate)
     loop = Loop(who, opt, loss_and_grads, batches, loss_only, accumulate)
     functions = [f for f in (loss_and_grads, loss_only) if f is not None]
-    kind = family.of(opt)
-    finder = LRFinder(start=start, end=end, steps=max(steps // 2, 10), repeats=repeats, rule=opt)
-    search = _judge.Search(loop, kind, finder._grid, 2 * steps * accumulate)
+    sweep = max(steps // 2, FEWEST)
+    cost = sweep if loss_only is not None else sweep + (sweep + 1) // 2
+    finder = LRFinder(
+        start=start, end=end, steps=sweep, repeats=repeats, short=2 * steps - cost, rule=opt
+    )
     with Restored(opt, functions, batches, generators=generators, also=also) as kept:
         try:
-            for number in range(repeats):
-                search.sweep(finder, kept, number)
+            _ask_all(finder, loop, kept)
         finally:
             loop.stream.close()
-    return _result(
-        finder._grid,
-        finder._sweeps,
-        search.verdict(),
-        method,
-        probes=tuple((10.0**x, loss) for x, loss in search.probed),
-        horizon=search.horizon,
-        passes=(loop.full, loop.forward),
-        details=search.details,
-    )
+    return LRFindResult.of(finder._grid, finder._rounds, method, (loop.full, loop.forward))
+
+
+def _ask_all(finder: LRFinder, loop: Loop, kept: Restored) -> None:
+    """Make the updates that a finder asks for."""
+    made = longest = 0
+    while not finder.done:
+        if finder.begins:
+            kept.put_back()
+            loop.rewind(finder.repeat * (longest + 1))
+            made = 0
+        lr, sweeping = finder.ask(), finder.sweeping
+        sparse = loop.forward_costs and made % 2 == 1
+        told = loop.update(lr, measured=sweeping and not sparse)
+        finder.tell(told.loss, slope=told.slope, loss_after=told.after)
+        made += 1
+        if finder.repeat == 0:
+            longest = max(longest, made)
 
 
 def lr_range_test(
@@ -342,7 +351,7 @@ def lr_range_test(
             if count is None:
                 count = max(loop.stream.length(LONGEST_PASS) // accumulate, SHORT_PASS)
                 kept.put_back()
-                loop.rewind()
+                loop.rewind(0)
             lrs = np.linspace(start, end, count)
             sweep = Sweep()
             for lr in lrs:

@@ -9,20 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._domain import Interval
-from .._hyper import POSITIVE, check_value
+from .._hyper import COUNT, POSITIVE, check_value
+from ._judge import Round
+from .family import named
 
 if TYPE_CHECKING:
     from .find import LRFindResult
 
-__all__ = ["LRFinder", "Sweep", "check_range"]
+__all__ = ["LRFinder", "check_range"]
 
 Floats = NDArray[np.float64]
 
 STEPS = Interval(10, math.inf, closed_high=False, integer=True)
 REPEATS = Interval(1, math.inf, closed_high=False, integer=True)
-#: A loss this many times that of the start, twice in three updates, has exploded; so has one that
-#: is that many times larger still.
-EXPLODED, AT_ONCE = 4.0, 25.0
 
 
 def check_range(who: str, start: Any, end: Any, steps: Any) -> tuple[float, float, int]:
@@ -34,48 +33,12 @@ def check_range(who: str, start: Any, end: Any, steps: Any) -> tuple[float, floa
     return start, end, check_value(who, "steps", steps, STEPS)
 
 
-class Sweep:
-    """Updates one after the other: what was told of each, and whether the loss exploded.
-
-    The loss of the start and its spread are those of the first updates, or told.
-    """
-
-    def __init__(self, level: float = math.nan, spread: float = 0.0) -> None:
-        self._level, self._spread = level, spread
-        self.losses: list[float] = []
-        self.afters: list[float] = []
-        self.slopes: list[float] = []
-        self.stopped: str | None = None
-
-    def tell(self, lr: float, loss: float, after: float, slope: float) -> None:
-        """Take down an update; notice an explosion."""
-        self.losses.append(loss)
-        self.afters.append(after)
-        self.slopes.append(slope)
-        if not math.isfinite(loss):
-            self.stopped = f"the loss was {loss} at the rate {lr:.3g}"
-        elif self._high(loss) > AT_ONCE or (
-            self._high(loss) > 1 and any(self._high(x) > 1 for x in self.losses[-3:-1])
-        ):
-            self.stopped = f"the loss exploded, to {loss:.3g}, at the rate {lr:.3g}"
-        elif after == after and not math.isfinite(after):
-            self.stopped = f"the loss was {after} after the update at the rate {lr:.3g}"
-
-    def _high(self, loss: float) -> float:
-        """How far above the start a loss is, 1 being where it counts as exploded."""
-        level, spread = self._level, self._spread
-        if math.isnan(level):
-            first = self.losses[: max(3, len(self.losses) // 4)]
-            level, spread = float(np.median(first)), float(np.ptp(first))
-        scale = (EXPLODED - 1) * abs(level) + 6 * spread
-        return (loss - level) / scale if scale > 0 else (math.inf if loss > level else 0.0)
-
-
 class LRFinder:
     """A range test for any loop: ask for a rate, make an update with it, tell the loss.
 
     The rate rises from `start` to `end` in equal factors. The finder keeps only numbers; whoever
-    makes the updates puts the model back afterwards (`Restored` does).
+    makes the updates puts the model back afterwards (`lrcore.instruments.restore.Restored` does,
+    for torch too).
 
     Parameters
     ----------
@@ -85,8 +48,11 @@ class LRFinder:
         Updates from `start` to `end`. With gradient accumulation an update is one, however many
         micro-batches it is made of.
     repeats : int >= 1, default 1
-        Sweeps, each with other batches and from the same state: put the model back wherever
-        `begins` is True. Several show by how much the answer varies.
+        Sweeps, each with other batches and from the same state: the model is to be put back
+        wherever `begins` is True. Several show by how much the answer varies.
+    short : int >= 0, default 0
+        Updates of short trainings after each sweep, which make the answer much more accurate; 150
+        are enough. The model is to be put back, and the data begun anew, wherever `begins` is True.
     rule : str or Optimizer, optional
         The optimizer, such as ``"Adam"``: by what factor the rate where updates begin to fail is
         above a good one depends on it. None: a middle value is taken, and the interval is wider.
@@ -111,35 +77,45 @@ class LRFinder:
         end: float = 10.0,
         steps: int = 100,
         repeats: int = 1,
+        short: int = 0,
         rule: Any = None,
     ) -> None:
         self._start, self._end, self._steps = check_range("LRFinder", start, end, steps)
         self._repeats = check_value("LRFinder", "repeats", repeats, REPEATS)
-        from .family import named
-
+        self._short = check_value("LRFinder", "short", short, COUNT)
         self._family = None if rule is None else named("LRFinder", rule)
         grid = np.geomspace(self._start, self._end, self._steps)
         grid[[0, -1]] = self._start, self._end
         self._grid: Floats = grid
-        self._sweeps: list[Sweep] = []
+        self._rounds: list[Round] = []
         self._asked = False
 
     @property
     def done(self) -> bool:
-        """Whether all sweeps have been made or were stopped."""
-        return len(self._sweeps) == self._repeats and self._over
+        """Whether all sweeps have been made or were stopped, and what follows them."""
+        return len(self._rounds) == self._repeats and self._rounds[-1].over
 
     @property
     def begins(self) -> bool:
-        """Whether the next rate is the first of a sweep: put the model back before."""
-        return not self.done and (not self._sweeps or self._over)
+        """Whether the next update is the first of a sweep or of a short training.
+
+        Put the model back then, and begin the data anew; that of a repeat with other batches.
+        """
+        if not self._rounds or self._rounds[-1].over:
+            return not self.done
+        return self._rounds[-1].begins
 
     @property
-    def _over(self) -> bool:
-        if not self._sweeps:
-            return False
-        last = self._sweeps[-1]
-        return last.stopped is not None or len(last.losses) == self._steps
+    def sweeping(self) -> bool:
+        """Whether the next update is of a sweep: where `slope` and `loss_after` tell something."""
+        return not self._rounds or self._rounds[-1].over or self._rounds[-1].sweeping
+
+    @property
+    def repeat(self) -> int:
+        """Which repeat the next update belongs to, from 0."""
+        return len(self._rounds) - (
+            not self.done and bool(self._rounds) and not self._rounds[-1].over
+        )
 
     def ask(self) -> float:
         """Return the rate of the next update; the same until `tell` is called.
@@ -151,10 +127,10 @@ class LRFinder:
         """
         if self.done:
             raise RuntimeError("LRFinder.ask: must not be called after done, got a finder that is")
-        if self.begins:
-            self._sweeps.append(Sweep())
+        if not self._rounds or self._rounds[-1].over:
+            self._rounds.append(Round(self._grid, self._family, self._short))
         self._asked = True
-        return float(self._grid[len(self._sweeps[-1].losses)])
+        return self._rounds[-1].rate
 
     def tell(
         self, loss: float, *, slope: float | None = None, loss_after: float | None = None
@@ -186,14 +162,13 @@ class LRFinder:
             for name, x in (("loss", loss), ("loss_after", loss_after), ("slope", slope))
         ]
         self._asked = False
-        sweep = self._sweeps[-1]
-        sweep.tell(float(self._grid[len(sweep.losses)]), *values)
+        self._rounds[-1].tell(*values)
 
     def result(self) -> LRFindResult:
-        """Return what the sweeps so far say; never raises for want of an answer."""
-        from .find import of_sweeps
+        """Return what was found so far; never raises for want of an answer."""
+        from .find import LRFindResult
 
-        return of_sweeps(self._grid, self._sweeps, self._family)
+        return LRFindResult.of(self._grid, self._rounds, "gain")
 
 
 def _number(name: str, x: Any) -> float:
