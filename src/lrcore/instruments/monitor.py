@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -278,7 +278,11 @@ class Monitor(Callback):
 
     def _look(self) -> None:
         """Look at the level of the last block; as thoroughly as `diagnose` where it has risen."""
-        level = float(self._rows[self._next - BLOCK : self._next, LOSS].mean())
+        block = self._rows[self._next - BLOCK : self._next, LOSS]
+        level = float(block.mean())
+        if level - level != 0:
+            fine = block[np.isfinite(block)]
+            level = float(fine.mean()) if fine.size else inf
         self._next += BLOCK
         rise = LIMIT["level_ratio"] - 1
         risen = not level <= self._lowest + rise * abs(self._lowest)
@@ -288,7 +292,8 @@ class Monitor(Callback):
         if risen and self.steps >= self._due and not self.stop:
             self._due = self.steps + max(self.steps // 8, 4 * BLOCK)
             curve = self._seen()
-            if checks.diverged(curve, checks.levels(curve)) is not None:
+            found = checks.diverged(curve, checks.levels(curve))
+            if found is not None and found.statistic != "nonfinite":
                 self._diverged()
 
     def _diverged(self) -> None:
@@ -299,12 +304,15 @@ class Monitor(Callback):
         if self._on_divergence == "ignore":
             return
         curve = self._seen()
-        found = checks.diverged(curve, checks.levels(curve))
+        loss, lr = self._rows[self._n - 1, [LOSS, LR]].tolist()
+        if isfinite(loss):
+            found = checks.diverged(curve, checks.levels(curve))
+        else:
+            found = checks.nonfinite(curve)
         reason = advice = ""
         if found is not None:
             finding = Finding(*found)
             reason, advice = finding.text(self._lang), finding.advice(self._lang)
-        loss, lr = self._rows[self._n - 1, [LOSS, LR]].tolist()
         error = DivergedError(self.steps - 1, loss, lr, reason, advice)
         if self._on_divergence == "raise":
             raise error
