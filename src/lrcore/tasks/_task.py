@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lrcore
+from lrcore.callbacks import Callback
 
 Array: TypeAlias = NDArray[Any]
 Params: TypeAlias = dict[str, Array]
@@ -135,10 +136,11 @@ class Run:
     samples : int
         Rows seen, repeats counted.
     step_seconds, rest_seconds : float
-        Time in ``opt.step``, and in everything else but `on_step`.
+        Time in ``opt.step``, and in everything else but `on_step` and callbacks.
     stopped : str
         Empty after a full run; ``"diverged"`` if the optimizer met a gradient that is not
-        finite; ``"asked"`` if `on_step` ended it.
+        finite or a callback noticed that it diverged; ``"asked"`` if `on_step` or another
+        callback ended it.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -167,6 +169,7 @@ def fit(
     epochs: int,
     *,
     on_step: Callable[[Run], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train `params` in place with `opt`, which was made for them.
 
@@ -182,6 +185,10 @@ def fit(
         Passes over the training rows.
     on_step : callable, optional
         Called with the run so far after every update; a true answer ends the run.
+    callbacks : sequence of Callback
+        Such as a `Monitor`: told of each epoch (from 0), each update and its loss, and at the end
+        of an epoch the scores, with ``"test_loss"`` also as ``"val_loss"``; one that says `stop`
+        ends the run.
 
     Returns
     -------
@@ -192,11 +199,18 @@ def fit(
     with np.errstate(all="ignore"):  # a run that diverges is an answer, not a warning
         run.history.append({"epoch": 0, **_scores(task, params, opt)})
         for epoch in range(1, epochs + 1):
-            _train_epoch(task, params, opt, epoch, run, on_step)
+            for callback in callbacks:
+                callback.on_epoch_begin(epoch - 1)
+            _train_epoch(task, params, opt, epoch, run, on_step, callbacks)
             start = perf_counter()
-            run.history.append({"epoch": epoch, **_scores(task, params, opt)})
+            scores = _scores(task, params, opt)
+            run.history.append({"epoch": epoch, **scores})
             run.rest_seconds += perf_counter() - start
-            if run.stopped:
+            if "test_loss" in scores:
+                scores["val_loss"] = scores["test_loss"]
+            for callback in callbacks:
+                callback.on_epoch_end(epoch - 1, scores)
+            if run.stopped or _is_stopped(run, callbacks):
                 break
     return run
 
@@ -216,6 +230,7 @@ def _train_epoch(
     epoch: int,
     run: Run,
     on_step: Callable[[Run], object] | None,
+    callbacks: Sequence[Callback],
 ) -> None:
     start = perf_counter()
     for batch in task.batches(epoch):
@@ -224,11 +239,14 @@ def _train_epoch(
         before = perf_counter()
         if opt.needs_loss and not np.isfinite(loss):
             run.stopped = "diverged"
-            return
-        try:
-            opt.step(grads, loss=loss)
-        except lrcore.NonFiniteError:
-            run.stopped = "diverged"
+        else:
+            try:
+                opt.step(grads, loss=loss)
+            except lrcore.NonFiniteError:
+                run.stopped = "diverged"
+        if run.stopped:
+            for callback in callbacks:
+                callback.on_step_end(len(run.losses), loss)
             return
         after = perf_counter()
         run.losses.append(loss)
@@ -237,8 +255,20 @@ def _train_epoch(
         run.step_seconds += after - before
         run.rest_seconds += before - start
         start = after
-        if on_step is not None:
-            if on_step(run):
-                run.stopped = "asked"
-                return
+        if on_step is not None and on_step(run):
+            run.stopped = "asked"
+        for callback in callbacks:
+            callback.on_step_end(len(run.losses) - 1, loss)
+        if run.stopped or _is_stopped(run, callbacks):
+            return
+        if on_step is not None or callbacks:
             start = perf_counter()
+
+
+def _is_stopped(run: Run, callbacks: Sequence[Callback]) -> bool:
+    """Whether a callback wants the run to end; then the run says why."""
+    for callback in callbacks:
+        if callback.stop:
+            run.stopped = callback.why
+            return True
+    return False

@@ -115,9 +115,7 @@ def load(*, seed: int = 0, batch_size: int | None = None) -> Task:
     from sklearn.model_selection import train_test_split
 
     x, y = load_diabetes(return_X_y=True, scaled=False)
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=HELD_OUT, random_state=seed
-    )
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=HELD_OUT, random_state=seed)
     values = [np.unique(column) for column in x_train.T]
     root = np.zeros((len(values), max(map(len, values))))
     for j, value in enumerate(values):
