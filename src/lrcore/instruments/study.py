@@ -17,7 +17,7 @@ __all__ = ["StudyResult", "StudyRun", "lr_study"]
 
 WHO = "lr_study"
 RATE = Interval(0, math.inf, closed_low=False, closed_high=False)
-TRIALS = Interval(1, 2**53, integer=True)
+TRIALS = Interval(1, math.inf, integer=True)
 SEED = Interval(0, 2**32, closed_high=False, integer=True)
 SCHEDULES = Instance("a dict of functions by name, or None", lambda x: isinstance(x, Mapping))
 
