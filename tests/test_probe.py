@@ -207,9 +207,10 @@ def test_the_loss_alone():
 
 def test_schedule_free_is_evaluated_at_its_average():
     run = Bowl(lambda w: lrcore.ScheduleFreeSGD(w, lr=0.05))
-    result = probe_lr(run.opt, run, run.batches[:1], factors=(1,), steps=1, repeats=2)
+    result = probe_lr(run.opt, run, run.batches[:1], factors=(1,), steps=3, repeats=2)
     assert run.opt.training
-    run.train(run.batches[:1])
+    run.train(run.batches[:1] * 3)
+    assert abs(result.losses[0, 0] - run(run.batches[0])[0]) > 0.1
     run.opt.eval()
     assert result.losses[0, 0] == pytest.approx(run(run.batches[0])[0], rel=1e-12)
 

@@ -239,7 +239,8 @@ def probe_lr(
     Notes
     -----
     It takes ``repeats * len(factors) * (steps + 5 * evaluation) + evaluation`` passes, or fewer
-    when `steps` is below 16, where the last quarter has less than four updates. Two-point rules (schedule-free) are evaluated where `Optimizer.eval` puts them.
+    when `steps` is below 16, where the last quarter has less than four updates. Two-point rules
+    (schedule-free) are evaluated where `Optimizer.eval` puts them.
 
     Examples
     --------
