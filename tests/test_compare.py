@@ -208,3 +208,22 @@ def test_what_is_refused_runs_nothing(change, error, message):
 def test_all_fail():
     with pytest.raises(SweepError, match="compare: all 4 runs failed; the first: KeyError: 'x'"):
         compare(lambda *a: {}["x"], {"a": [0.1, 1.0], "b": [0.1, 1.0]})
+
+
+def test_the_picture():
+    pytest.importorskip("matplotlib")
+    table = {
+        "wild": {0.1: [3.0, 3.0, 3.0], 1.0: [1.0, 1.0, math.inf], 10.0: [math.inf] * 3},
+        "calm": {0.1: [2.0, 2.1, 2.2], 1.0: [0.5, 0.6, 0.7]},
+    }
+    ax = compared(table).plot()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["1. calm, best at 1", "2. wild, best at 0.1", "diverged or failed"]
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert sorted(line.get_xdata()[0] for line in crosses) == [1.0, 10.0]
+    lines = [
+        line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_linestyle() != "None"
+    ]
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines})
+    assert ax.get_xscale() == "log"
+    assert compare(lambda n, lr, s: math.inf, {"a": [0.1], "b": [1.0]}).plot(ax=ax) is ax

@@ -211,9 +211,7 @@ class Comparison:
         """Draw the scores of every optimizer over its rates: `lrcore.plot.comparison`."""
         from .. import plot
 
-        draw: Any = plot.comparison  # type: ignore[attr-defined,unused-ignore]
-        axes: Axes = draw(self, ax=ax)
-        return axes
+        return plot.comparison(self, ax=ax)
 
     def __str__(self) -> str:
         from ._comparison_text import text
@@ -237,6 +235,8 @@ def compare(
     train : function (name: str, lr: float, seed: int) -> float
         Trains from the start with this optimizer and rate, and returns a score of which less is
         better, best of data that were not trained on. See `lr_sweep` for seeds and divergence.
+        Return the logarithm of a loss that spreads over decades: t is made for spreads that are
+        alike.
     optimizers : dict of str to iterable of float in (0, inf)
         The rates to try with each. Give all as many: who tries more finds more.
     seeds : iterable of int, default (0,)

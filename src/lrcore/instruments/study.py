@@ -17,7 +17,7 @@ __all__ = ["StudyResult", "StudyRun", "lr_study"]
 
 WHO = "lr_study"
 RATE = Interval(0, math.inf, closed_low=False, closed_high=False)
-TRIALS = Interval(1, 2**53, integer=True)
+TRIALS = Interval(1, math.inf, integer=True)
 SEED = Interval(0, 2**32, closed_high=False, integer=True)
 SCHEDULES = Instance("a dict of functions by name, or None", lambda x: isinstance(x, Mapping))
 
@@ -142,7 +142,7 @@ def lr_study(
         Trains from the start and returns a score of which less is better. `lr` is a float, or
         with `schedules` a Schedule: either goes to an optimizer as it is. ``report(score)``, called
         now and then (each epoch, say), lets a run be cut short that is behind the others at the
-        same call; it raises what ends the run, so let it pass.
+        same call, or whose score is not finite; it raises what ends the run, so let it pass.
     lr : (low, high), default (1e-5, 1)
         Rates in (0, inf), `low` < `high`; sampled by their logarithm.
     schedules : dict of str to function (lr: float) -> Schedule, default None
@@ -234,6 +234,8 @@ def _one(
 
     def report(score: float) -> None:
         value = float(score)
+        if not math.isfinite(value):
+            raise FloatingPointError(f"a score of {value} was reported")
         trial.report(value, len(reported))
         reported.append(value)
         if trial.should_prune():

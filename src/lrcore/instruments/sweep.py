@@ -292,9 +292,7 @@ class SweepResult:
         """Draw the scores over the rates: `lrcore.plot.sweep`."""
         from .. import plot
 
-        draw: Any = plot.sweep  # type: ignore[attr-defined,unused-ignore]
-        axes: Axes = draw(self, ax=ax)
-        return axes
+        return plot.sweep(self, ax=ax)
 
     def __str__(self) -> str:
         from ._sweep_text import text

@@ -81,7 +81,7 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("score (lower is better)")
     log_rates(ax, lrs)
     _draw_scores(ax, lrs, scores, means, errors, whole)
-    limit = _zoom(ax, means[whole], errors[whole])
+    limit = zoom(ax, means[whole], errors[whole])
     _draw_choices(
         ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
     )
@@ -114,7 +114,7 @@ def _draw_scores(
         ax.plot(lrs[some], means[some], label="mean of those that ended", **hollow)
 
 
-def _zoom(ax: Axes, means: Array, errors: Array) -> float:
+def zoom(ax: Axes, means: Array, errors: Array) -> float:
     """Show the valley, and return above which score a rate is too far away to be shown.
 
     A loss that has exploded, though to a number, would leave nothing of the valley to be seen.
