@@ -16,6 +16,7 @@ from ._style import (
     RUST,
     Array,
     Look,
+    cut,
     dress,
     log_rates,
     new_axes,
@@ -68,8 +69,8 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
         matplotlib is not installed.
     """
     lrs = np.asarray(result.lrs, dtype=np.float64)
-    losses = np.atleast_2d(np.asarray(result.losses, dtype=np.float64))
-    gains = np.atleast_2d(np.asarray(result.gains, dtype=np.float64))
+    losses = cut(np.atleast_2d(np.asarray(result.losses, dtype=np.float64)))
+    gains = cut(np.atleast_2d(np.asarray(result.gains, dtype=np.float64)))
     ax = new_axes(7.0, 4.8) if ax is None else ax
     place = ax.get_subplotspec()
     panels = [ax]

@@ -13,6 +13,7 @@ from ._style import (
     DIM,
     GREY,
     INK,
+    LARGEST,
     NOTE,
     PALE,
     POINTS,
@@ -20,6 +21,7 @@ from ._style import (
     Array,
     Look,
     count_updates,
+    cut,
     legend_above,
     make_room,
     new_axes,
@@ -147,7 +149,7 @@ def _read(
         losses, found = losses.curve, losses.findings
     if hasattr(losses, "loss") and hasattr(losses, "width"):
         line, seen = _of_curve(losses), np.isfinite(losses.val_loss)
-        return line, found, (line.at[seen], losses.val_loss[seen]) if seen.any() else None
+        return line, found, (line.at[seen], cut(losses.val_loss[seen])) if seen.any() else None
     values = numbers(WHO, "losses", losses)
     rates = None if lrs is None else numbers(WHO, "lrs", lrs)
     if rates is not None and len(rates) != len(values):
@@ -181,7 +183,8 @@ def _of_curve(curve: Curve) -> _Line:
     at = curve.start + (curve.count - 1) / 2
     rates = curve.lr if np.isfinite(curve.lr).any() else None
     bad = at[curve.bad > 0]
-    return _Line(at, curve.loss, curve.low, curve.high, bad, rates, curve.steps, curve.width > 1)
+    loss, low, high = cut(curve.loss), cut(curve.low), cut(curve.high)
+    return _Line(at, loss, low, high, bad, rates, curve.steps, curve.width > 1)
 
 
 def _validation(given: Any, steps: int) -> tuple[Array, Array]:
@@ -200,7 +203,7 @@ def _validation(given: Any, steps: int) -> tuple[Array, Array]:
             f"got shape {array.shape}"
         )
     known = np.isfinite(values)
-    return at[known], values[known]
+    return at[known], cut(values[known])
 
 
 def _draw_losses(ax: Axes, line: _Line) -> None:
@@ -231,7 +234,9 @@ def _set_limits(ax: Axes, line: _Line, validation: tuple[Array, Array] | None) -
         lows = line.low[line.low > 0]
         others = [] if validation is None else [x for x in validation[1] if x > 0]
         ax.set_yscale("log", nonpositive="mask")
-        ax.set_ylim(bottom=0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]))
+        ax.set_ylim(
+            bottom=max(0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]), 1 / LARGEST)
+        )
 
 
 def _draw_broken(ax: Axes, line: _Line, share: float) -> None:
