@@ -6,6 +6,7 @@ can be told apart on paper too. No window is opened and no display is needed. Ne
 """
 
 from ._batch_sizes import batch_sizes
+from ._comparison import comparison
 from ._descent import descent
 from ._find import lr_find
 from ._gallery import gallery
@@ -19,6 +20,7 @@ __all__ = [
     "LINES",
     "POINTS",
     "batch_sizes",
+    "comparison",
     "descent",
     "gallery",
     "lr_find",
