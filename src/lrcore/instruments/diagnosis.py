@@ -12,8 +12,9 @@ from ._inputs import Given, read
 from .curve import Curve
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["VERDICTS", "Diagnosis", "Finding", "diagnose"]
 
@@ -108,6 +109,8 @@ class Diagnosis:
         Losses looked at.
     curve : Curve
         The run in bins.
+    at : ndarray of float64 or None
+        The number of each of the `steps` losses in a log; None: 0, 1, ...
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Diagnosis:
         curve: Curve,
         rates: Mapping[str, float] | None = None,
         lang: str = "en",
+        at: NDArray[np.float64] | None = None,
     ) -> None:
         self.verdict = verdict
         self.confidence = confidence
@@ -127,6 +131,7 @@ class Diagnosis:
         self.curve = curve
         self.steps = curve.steps
         self.lang = lang
+        self.at = at
         self.advice = words.next_step(self, lang)
 
     def text(self, lang: str | None = None) -> str:
@@ -238,7 +243,8 @@ def judge(
         findings += [_note(code, values, curve.steps) for code, values in given.notes]
         if given.steps is not None and curve.steps:
             findings = [_placed(one, given) for one in findings]
-    return Diagnosis(verdict, confidence, findings, curve, rates, lang)
+    at = None if given is None else given.steps
+    return Diagnosis(verdict, confidence, findings, curve, rates, lang, at)
 
 
 def _note(code: str, values: dict[str, Any], steps: int) -> Finding:

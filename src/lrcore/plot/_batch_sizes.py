@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._domain import Interval
-from ._style import ALARM, INK, RUST, Array, Look, legend_above, new_axes, numbers
+from ._style import ALARM, INK, RUST, Array, Look, cut, legend_above, new_axes, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,8 @@ def _read(results: Any, lrs: Any) -> tuple[Array, Array, Array]:
             rates = mine if rates is None else rates
             if not np.array_equal(mine, rates):
                 raise ValueError(f"{WHO}: all sweeps must be over the same rates; {size} is not")
-            rows[size] = _means(np.asarray(one.scores, dtype=np.float64).reshape(len(mine), -1))
+            table = np.asarray(one.scores, dtype=np.float64).reshape(len(mine), -1)
+            rows[size] = _means(cut(table))
         else:
             rows[size] = numbers(WHO, f"results[{size}]", one)
         if rates is None:

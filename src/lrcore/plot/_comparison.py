@@ -1,4 +1,4 @@
-"""Score against learning rate for several optimizers."""
+"""Score against learning rate of several optimizers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import INK, LINES, Look, legend_above, log_rates, make_room, new_axes, rate
-from ._sweep import TOP, zoom
+from ._style import (
+    INK,
+    LINES,
+    Array,
+    Look,
+    cut,
+    few_decades,
+    legend_above,
+    log_rates,
+    new_axes,
+    wants_log,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,15 +26,14 @@ if TYPE_CHECKING:
     from ..instruments.comparison import Comparison
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+FAR = 6.0  # so many times as far from the best score as the median one: cut off
 
 
 def comparison(result: Comparison, ax: Axes | None = None) -> Axes:
-    """Draw the scores of every optimizer over its rates, lower being better.
+    """Draw the scores of every optimizer over its rates, the best in the ranking first.
 
-    A dot is the mean over the seeds at one rate, the bar its standard error to either side. The
-    best rate of each optimizer has a large marker. A cross at the top is a rate at which a run
-    diverged or failed. The legend has the optimizers in the order of the ranking, with their
-    ranks; the same rank means a tie.
+    Each mark is a mean over the seeds, its bar the standard error, the large mark the best rate.
+    Rates at which a run diverged are left out, and lines end at the top where a score is far off.
 
     Parameters
     ----------
@@ -36,7 +45,7 @@ def comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib Axes
-        With the scores over a logarithmic axis of rates.
+        With a line for each optimizer over a logarithmic axis of rates.
 
     Raises
     ------
@@ -46,54 +55,52 @@ def comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> import lrcore
-    >>> def train(name, lr, seed):
-    ...     return {"SGD": 1.0, "Adam": 2.0}[name] + abs(lr - 0.1) + 0.01 * seed
-    >>> grid = [0.01, 0.1, 1.0]
-    >>> result = lrcore.compare(train, {"SGD": grid, "Adam": grid}, seeds=range(3))
+    >>> lrs = [0.01, 0.1, 1.0]
+    >>> result = lrcore.compare(
+    ...     lambda name, lr, seed: (lr - 0.1) ** 2 + (name == "B"), {"A": lrs, "B": lrs}
+    ... )
     >>> ax = lrcore.plot.comparison(result)
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['1. SGD, best at 0.1', '2. Adam, best at 0.1']
+    ['A', 'B']
     """
     ax = new_axes() if ax is None else ax
+    sweeps = {name: result.sweeps[name] for name in result.ranking}
+    log_rates(ax, np.concatenate([one.lrs for one in sweeps.values()]))
+    seen: list[Array] = []
+    for (name, one), look, marker in zip(
+        sweeps.items(), cycle(LINES), cycle(MARKERS), strict=False
+    ):
+        order = np.argsort(one.lrs)
+        order = order[np.isfinite(one.means[order])]
+        x, y, errors = one.lrs[order], cut(one.means[order]), cut(one.errors[order])
+        seen.append(y)
+        dots: Look = {"marker": marker, "markersize": 5, "zorder": 3}
+        ax.plot(x, y, label=name, **dots, **look)
+        if np.isfinite(errors).any():
+            bars: Look = {"capsize": 3, "elinewidth": 1.2, "color": look["color"], "zorder": 2.5}
+            ax.errorbar(x, y, errors, linestyle="none", **bars)
+        if len(y):
+            large: Look = {"markersize": 11, "markeredgecolor": INK, "markeredgewidth": 1.8}
+            best = y.argmin()
+            ax.plot(x[best], y[best], marker, color=look["color"], zorder=4, **large)
+    _zoom(ax, np.concatenate(seen))
     ax.set_ylabel("score (lower is better)")
-    sweeps = result.sweeps
-    log_rates(ax, np.concatenate([sweep.lrs for sweep in sweeps.values()]))
-    means = np.concatenate([sweep.means for sweep in sweeps.values()])
-    errors = np.concatenate([sweep.errors for sweep in sweeps.values()])
-    lost: list[tuple[float, str]] = []
-    looks = zip(cycle(LINES), cycle(MARKERS), strict=False)
-    for name, (line, marker) in zip(result.ranking, looks, strict=False):
-        sweep = sweeps[name]
-        order = np.argsort(sweep.lrs)
-        lrs, mean, error = sweep.lrs[order], sweep.means[order], sweep.errors[order]
-        known = np.isfinite(mean)
-        look: Look = {**line, "marker": marker, "markersize": 5}
-        best = f", best at {rate(sweep.best)}" if np.isfinite(sweep.best) else ""
-        ax.plot(lrs[known], mean[known], label=f"{result.ranks[name]}. {name}{best}", **look)
-        some = known & np.isfinite(error)
-        bars: Look = {"color": line["color"], "capsize": 3.5, "elinewidth": 1.2}
-        ax.errorbar(lrs[some], mean[some], error[some], linestyle="none", **bars)
-        if best:
-            big: Look = {"markersize": 11, "markeredgecolor": INK, "markeredgewidth": 1.8}
-            at = mean[lrs == sweep.best]
-            ax.plot([sweep.best], at, marker, color=line["color"], zorder=4, **big)
-        whole = np.isfinite(sweep.scores[order]).all(axis=1)
-        lost += [(float(lr), line["color"]) for lr in lrs[~whole]]
-    known = np.isfinite(means)
-    zoom(ax, means[known], errors[known])
-    _draw_lost(ax, lost)
     legend_above(ax)
     return ax
 
 
-def _draw_lost(ax: Axes, lost: list[tuple[float, str]]) -> None:
-    """Crosses at the top, those of one rate below each other."""
-    if not lost:
+def _zoom(ax: Axes, means: Array) -> None:
+    """Show the valleys, not what is far above them."""
+    if not means.size:
         return
-    rates = [lr for lr, _ in lost]
-    make_room(ax, TOP / 2 * (max(map(rates.count, rates)) + 1))
-    for i, (lr, color) in enumerate(lost):
-        height = 1 - TOP / 2 * (rates[:i].count(lr) + 0.75)
-        cross: Look = {"color": color, "markersize": 7, "markeredgewidth": 2.2}
-        cross |= {"linestyle": "none", "transform": ax.get_xaxis_transform()}
-        ax.plot(lr, height, marker="x", label="" if i else "diverged or failed", **cross)
+    best, middle = float(means.min()), float(np.median(means))
+    if wants_log(means[means <= 300 * abs(middle)]):
+        ax.set_yscale("log", nonpositive="mask")
+        ax.set_ylim(best / 1.3, min(means.max(), 300 * middle) * 1.3)
+        few_decades(ax)
+        return
+    highest = (
+        min(float(means.max()), best + FAR * (middle - best)) if middle > best else means.max()
+    )
+    margin = 0.08 * (highest - best) or 0.1 * abs(best) or 1.0
+    ax.set_ylim(best - margin, highest + margin)

@@ -16,6 +16,7 @@ from ._style import (
     RUST,
     Array,
     Look,
+    cut,
     dress,
     log_rates,
     new_axes,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from ..instruments.find import LRFindResult
 
-THRESHOLD = 0.7  # of the gain ratio, where a result does not say its own
 #: Marks of the single methods; the one that is suggested has a full line.
 DASHES: tuple[Any, ...] = (
     (0, (5, 2)),
@@ -68,8 +68,8 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
         matplotlib is not installed.
     """
     lrs = np.asarray(result.lrs, dtype=np.float64)
-    losses = np.atleast_2d(np.asarray(result.losses, dtype=np.float64))
-    gains = np.atleast_2d(np.asarray(result.gains, dtype=np.float64))
+    losses = cut(np.atleast_2d(np.asarray(result.losses, dtype=np.float64)))
+    gains = cut(np.atleast_2d(np.asarray(result.gains, dtype=np.float64)))
     ax = new_axes(7.0, 4.8) if ax is None else ax
     place = ax.get_subplotspec()
     panels = [ax]
@@ -83,7 +83,7 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
         log_rates(panel, lrs)
         _shade(panel, result)
     if len(panels) > 1:
-        _draw_gains(panels[1], lrs, gains, float(getattr(result, "threshold", THRESHOLD)))
+        _draw_gains(panels[1], lrs, gains)
         ax.tick_params(axis="x", which="both", labelbottom=False)
         ax.set_xlabel("")
     _draw_suggestions(panels, result)
@@ -140,21 +140,23 @@ def _shade(ax: Axes, result: LRFindResult) -> None:
         ax.axvspan(low, high, facecolor=NOTE, **edges)
 
 
-def _draw_gains(ax: Axes, lrs: Array, gains: Array, threshold: float) -> None:
+def _draw_gains(ax: Axes, lrs: Array, gains: Array) -> None:
     """The gain ratio of every repeat and their median, and the threshold it must not fall below."""
+    from ..instruments._suggest import FAILS
+
     for row in gains if len(gains) > 1 else ():
         known = np.isfinite(row)
         ax.plot(lrs[known], row[known], color=GREY, alpha=0.6, linewidth=0.9, zorder=2)
     some = np.isfinite(gains).any(axis=0)  # a finder may measure at every second rate only
     ax.plot(lrs[some], np.nanmedian(gains[:, some], axis=0), color=BLUE, linewidth=2.2, zorder=3)
-    ax.axhline(threshold, color=RUST, linewidth=1.5, linestyle=(0, (5, 2)), zorder=2.5)
+    ax.axhline(FAILS, color=RUST, linewidth=1.5, linestyle=(0, (5, 2)), zorder=2.5)
     ax.set_ylim(-0.35, 1.35)
     ax.set_yticks([0, 0.5, 1])
     ax.set_ylabel("gain ratio")
     dress(ax)
     ax.annotate(
-        f"threshold {threshold:g}",
-        (0.005, threshold),
+        f"threshold {FAILS:g}",
+        (0.005, FAILS),
         xycoords=ax.get_yaxis_transform(),
         xytext=(0, -3),
         textcoords="offset points",
@@ -218,11 +220,11 @@ def _warn(ax: Axes, result: LRFindResult) -> None:
     """Say across the picture that the result is not reliable, and why."""
     from textwrap import fill
 
-    words = "; ".join(result.reasons)
+    why = f": {result.reasons[0]}" if result.reasons else ""
     ax.text(
         0.5,
         0.5,
-        fill(f"not reliable{': ' if words else ''}{words}", 58, max_lines=5, placeholder=" ..."),
+        fill(f"not reliable{why}", 58, max_lines=4, placeholder=" ..."),
         transform=ax.transAxes,
         ha="center",
         va="center",

@@ -15,6 +15,7 @@ Array: TypeAlias = NDArray[np.float64]
 Look: TypeAlias = dict[str, Any]  # how something is drawn, as matplotlib names it
 
 POINTS = 2000  # more than that no picture shows
+LARGEST = 1e60  # no axis goes further
 LOG_FROM = 30.0  # ratio of largest to smallest value from which a logarithmic axis shows more
 
 #: From dark to light.
@@ -68,7 +69,7 @@ def dress(axes: Axes) -> None:
 
 
 def numbers(who: str, name: str, values: object) -> Array:
-    """Return `values` as a float64 array of one dimension, or say what they must be.
+    """Return `values` as a float64 array of one dimension, cut, or say what they must be.
 
     Raises
     ------
@@ -85,7 +86,12 @@ def numbers(who: str, name: str, values: object) -> Array:
         raise ValueError(
             f"{who}: {name} must be a list of one number or more, got shape {array.shape}"
         )
-    return array
+    return cut(array)
+
+
+def cut(values: Array) -> Array:
+    """Values beyond what an axis can span, cut there; what is not finite stays as it is."""
+    return np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), values)
 
 
 def wants_log(values: Array) -> bool:

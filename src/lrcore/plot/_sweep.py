@@ -15,6 +15,7 @@ from ._style import (
     RUST,
     Array,
     Look,
+    cut,
     few_decades,
     legend_above,
     log_rates,
@@ -70,13 +71,13 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
     """
     order = np.argsort(result.lrs)
     lrs = np.asarray(result.lrs, dtype=np.float64)[order]
-    scores = np.asarray(result.scores, dtype=np.float64).reshape(len(lrs), -1)[order]
+    scores = cut(np.asarray(result.scores, dtype=np.float64).reshape(len(lrs), -1)[order])
     ended = np.isfinite(scores).sum(axis=1)
     means = np.where(np.isfinite(scores), scores, 0.0).sum(axis=1) / np.maximum(ended, 1)
-    given = np.asarray(result.means, dtype=np.float64)[order]
+    given = cut(np.asarray(result.means, dtype=np.float64)[order])
     whole = np.isfinite(given)  # no run of the rate diverged
     means = np.where(whole, given, np.where(ended > 0, means, np.nan))
-    errors = np.where(whole, np.asarray(result.errors, dtype=np.float64)[order], np.nan)
+    errors = np.where(whole, cut(np.asarray(result.errors, dtype=np.float64)[order]), np.nan)
     ax = new_axes() if ax is None else ax
     ax.set_ylabel("score (lower is better)")
     log_rates(ax, lrs)
@@ -147,7 +148,10 @@ def _draw_choices(
     best, chosen = float(result.best), float(result.chosen)
     if best not in means or not np.isfinite(means[best]):
         return
+    below = ax.get_ylim()[0]
     make_room(ax, BOTTOM, below=True)
+    if ax.get_yscale() == "linear":  # no number where there are only names
+        ax.set_yticks([tick for tick in ax.get_yticks() if below <= tick <= ax.get_ylim()[1]])
     across = ax.get_yaxis_transform()
     if np.isfinite(errors[best]):
         limit = means[best] + errors[best]

@@ -13,6 +13,7 @@ from ._style import (
     DIM,
     GREY,
     INK,
+    LARGEST,
     NOTE,
     PALE,
     POINTS,
@@ -20,6 +21,7 @@ from ._style import (
     Array,
     Look,
     count_updates,
+    cut,
     legend_above,
     make_room,
     new_axes,
@@ -68,7 +70,8 @@ class _Line(NamedTuple):
     high: Array
     broken: Array  # the updates at which the loss is not finite
     lr: Array | None
-    steps: int
+    steps: Array  # the first update and the one after the last
+    losses: int  # how many
     binned: bool
 
 
@@ -78,6 +81,8 @@ def training(
     findings: Iterable[Finding] | None = None,
     val_losses: Sequence[Any] | Array | None = None,
     ax: Axes | None = None,
+    *,
+    steps: Sequence[float] | Array | None = None,
 ) -> Axes:
     """Draw the loss of a run, with its learning rate and what was found in it.
 
@@ -97,6 +102,8 @@ def training(
         ``(update, loss)``.
     ax : matplotlib Axes, default None
         Where to draw; None: on a new figure, which no window shows.
+    steps : list of int, default None
+        The number of each update in a log, increasing; None: 0, 1, ... A Diagnosis brings its own.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def training(
     ImportError
         matplotlib is not installed.
     TypeError, ValueError
-        Losses or rates are not numbers, there are none, or not as many rates as losses.
+        Losses, rates or steps are not numbers, there are none, or not as many as losses.
 
     Examples
     --------
@@ -117,9 +124,10 @@ def training(
     >>> ax.get_ylabel(), ax.figure.axes[-1].get_ylabel()
     ('loss', 'learning rate')
     """
-    line, found, validation = _read(losses, lrs)
+    line, found, validation = _read(losses, lrs, steps)
     found = list(found if findings is None else findings)
-    validation = validation if val_losses is None else _validation(val_losses, line.steps)
+    if val_losses is not None:
+        validation = _validation(val_losses, line, steps)
     ax = new_axes() if ax is None else ax
     count_updates(ax)
     _draw_losses(ax, line)
@@ -128,7 +136,7 @@ def training(
         one = "o" if len(validation[0]) < 60 else ""
         ax.plot(*validation, label="validation", marker=one, markersize=4, **style)
     _set_limits(ax, line, validation)
-    drawn = _draw_findings(ax, found, line.steps)
+    drawn = _draw_findings(ax, found, *line.steps)
     _draw_broken(ax, line, drawn)
     ax.set_ylabel("loss")
     if line.lr is not None and np.isfinite(line.lr).any():
@@ -139,30 +147,45 @@ def training(
 
 
 def _read(
-    losses: Any, lrs: Sequence[float] | Array | None
+    losses: Any, lrs: Any, steps: Any
 ) -> tuple[_Line, Iterable[Finding], tuple[Array, Array] | None]:
     """Return what is to be drawn, and the findings and validation losses that came with it."""
     found: Iterable[Finding] = ()
     if hasattr(losses, "findings") and hasattr(losses, "curve"):
+        steps = losses.at if steps is None else steps
         losses, found = losses.curve, losses.findings
     if hasattr(losses, "loss") and hasattr(losses, "width"):
-        line, seen = _of_curve(losses), np.isfinite(losses.val_loss)
-        return line, found, (line.at[seen], losses.val_loss[seen]) if seen.any() else None
+        line, seen = _placed(_of_curve(losses), steps), np.isfinite(losses.val_loss)
+        return line, found, (line.at[seen], cut(losses.val_loss[seen])) if seen.any() else None
     values = numbers(WHO, "losses", losses)
     rates = None if lrs is None else numbers(WHO, "lrs", lrs)
     if rates is not None and len(rates) != len(values):
         raise ValueError(f"{WHO}: lrs must be {len(values)} numbers, as losses, got {len(rates)}")
-    return _of_values(values, rates), found, None
+    return _placed(_of_values(values, rates), steps), found, None
+
+
+def _placed(line: _Line, steps: Any) -> _Line:
+    """The line at the steps of a log in place of 0, 1, ..."""
+    if steps is None:
+        return line
+    known = numbers(WHO, "steps", steps)
+    if len(known) != line.losses:
+        raise ValueError(f"{WHO}: steps must be {line.losses} numbers, as losses, got {len(known)}")
+    if not (np.isfinite(known).all() and np.all(np.diff(known) > 0)):
+        raise ValueError(f"{WHO}: steps must be finite and increasing")
+    at, broken = (np.interp(x, np.arange(line.losses), known) for x in (line.at, line.broken))
+    return line._replace(at=at, broken=broken, steps=np.array([known[0], known[-1] + 1]))
 
 
 def _of_values(values: Array, rates: Array | None) -> _Line:
     count = len(values)
+    span = np.array([0.0, count])
     good = np.isfinite(values)
     broken = np.flatnonzero(~good).astype(np.float64)
     if count <= POINTS:
         at = np.arange(count, dtype=np.float64)
         mean = np.where(good, values, np.nan)
-        return _Line(at, mean, mean, mean, broken, rates, count, False)
+        return _Line(at, mean, mean, mean, broken, rates, span, count, False)
     edges = np.linspace(0, count, POINTS // 2 + 1).round().astype(np.int64)
     starts, sizes = edges[:-1], np.diff(edges)
     known = np.add.reduceat(good, starts, dtype=np.int64)
@@ -174,17 +197,19 @@ def _of_values(values: Array, rates: Array | None) -> _Line:
     at = starts + (sizes - 1) / 2
     broken = at[known < sizes]
     mine = None if rates is None else rates[edges[1:] - 1]
-    return _Line(at, mean, low, high, broken, mine, count, True)
+    return _Line(at, mean, low, high, broken, mine, span, count, True)
 
 
 def _of_curve(curve: Curve) -> _Line:
     at = curve.start + (curve.count - 1) / 2
     rates = curve.lr if np.isfinite(curve.lr).any() else None
     bad = at[curve.bad > 0]
-    return _Line(at, curve.loss, curve.low, curve.high, bad, rates, curve.steps, curve.width > 1)
+    loss, low, high = cut(curve.loss), cut(curve.low), cut(curve.high)
+    span = np.array([0.0, curve.steps])
+    return _Line(at, loss, low, high, bad, rates, span, curve.steps, curve.width > 1)
 
 
-def _validation(given: Any, steps: int) -> tuple[Array, Array]:
+def _validation(given: Any, line: _Line, steps: Any) -> tuple[Array, Array]:
     """Return the updates at which the validation loss was measured, and its values."""
     try:
         array = np.asarray(given, dtype=np.float64)
@@ -192,15 +217,15 @@ def _validation(given: Any, steps: int) -> tuple[Array, Array]:
         raise TypeError(f"{WHO}: val_losses must be numbers or pairs of them") from None
     if array.ndim == 2 and array.shape[1] == 2:
         at, values = array.T
-    elif array.shape == (steps,):
-        at, values = np.arange(steps, dtype=np.float64), array
+    elif array.shape == (line.losses,):
+        at, values = np.arange(line.losses) if steps is None else np.asarray(steps), array
     else:
         raise ValueError(
-            f"{WHO}: val_losses must be {steps} numbers, as losses, or pairs (update, loss), "
+            f"{WHO}: val_losses must be {line.losses} numbers, as losses, or pairs (update, loss), "
             f"got shape {array.shape}"
         )
     known = np.isfinite(values)
-    return at[known], values[known]
+    return at[known].astype(np.float64), cut(values[known])
 
 
 def _draw_losses(ax: Axes, line: _Line) -> None:
@@ -221,8 +246,9 @@ def _draw_losses(ax: Axes, line: _Line) -> None:
 
 def _set_limits(ax: Axes, line: _Line, validation: tuple[Array, Array] | None) -> None:
     """Choose the scale by the means, and leave the rare small values of a logarithmic one out."""
-    margin = max(0.01 * line.steps, 0.5)
-    ax.set_xlim(-margin, line.steps - 1 + margin)
+    begin, end = line.steps
+    margin = max(0.01 * (end - begin), 0.5)
+    ax.set_xlim(begin - margin, end - 1 + margin)
     means = running_mean(line.mean, len(line.mean) // SMOOTH)
     seen = means[np.isfinite(means)]
     if not seen.size:
@@ -231,7 +257,9 @@ def _set_limits(ax: Axes, line: _Line, validation: tuple[Array, Array] | None) -
         lows = line.low[line.low > 0]
         others = [] if validation is None else [x for x in validation[1] if x > 0]
         ax.set_yscale("log", nonpositive="mask")
-        ax.set_ylim(bottom=0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]))
+        ax.set_ylim(
+            bottom=max(0.8 * min([np.quantile(lows, 0.02), seen.min(), *others]), 1 / LARGEST)
+        )
 
 
 def _draw_broken(ax: Axes, line: _Line, share: float) -> None:
@@ -243,7 +271,7 @@ def _draw_broken(ax: Axes, line: _Line, share: float) -> None:
     ax.plot(line.broken, y, "x", transform=top, label="not finite", zorder=4, **style)
 
 
-def _draw_findings(ax: Axes, findings: Sequence[Finding], steps: int) -> float:
+def _draw_findings(ax: Axes, findings: Sequence[Finding], begin: float, end: float) -> float:
     """Shade each and name it in a row above the curve; return the share of the height taken."""
     kinds: dict[str, list[Finding]] = {}
     for one in findings:
@@ -256,7 +284,7 @@ def _draw_findings(ax: Axes, findings: Sequence[Finding], steps: int) -> float:
     make_room(ax, share)
     _clear(ax, share)
     for row, (code, group) in enumerate(shown.items()):
-        _draw_row(ax, code, group, 1 - ROW * (row + 1), steps)
+        _draw_row(ax, code, group, 1 - ROW * (row + 1), (begin, end))
     if more:
         text = f"and {more} more kind{'s' if more > 1 else ''} of finding"
         where = (0.005, 1 - ROW * (ROWS + 0.5))
@@ -272,17 +300,20 @@ def _clear(ax: Axes, share: float) -> None:
     ax.add_patch(Rectangle((0, 1 - share), 1, share, transform=ax.transAxes, **style))
 
 
-def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, steps: int) -> None:
+def _draw_row(
+    ax: Axes, code: str, group: Sequence[Finding], bottom: float, span: tuple[float, float]
+) -> None:
     """Bars over what is covered, from the top of the picture to its bottom, and the name."""
     from matplotlib.patches import Rectangle
 
     alarm = code in ALARMS
     face, hatch, edge = (ALARM, "////", RUST) if alarm else (NOTE, None, BLUE)
     across = ax.get_xaxis_transform()
-    least = 0.004 * steps  # a spike of one update is still seen
+    begin, end = span
+    least = 0.004 * (end - begin)  # a spike of one update is still seen
     for one in group:
-        start = min(max(one.start, 0), steps - 1)
-        width = max(min(one.stop, steps) - start, least)
+        start = min(max(one.start, begin), end - 1)
+        width = max(min(one.stop, end) - start, least)
         at = (start - 0.5, bottom + 0.1 * ROW)
         tint: Look = {"color": face, "alpha": 0.5 if alarm else 0.2, "linewidth": 0, "zorder": 0.5}
         ax.axvspan(at[0], at[0] + width, 0, at[1], **tint)
@@ -291,7 +322,7 @@ def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, step
         ax.add_patch(bar)
     first, last = min(one.start for one in group), max(one.stop for one in group)
     name = code.replace("_", " ")
-    where, side, room = _beside(min(first, steps), min(last, steps), steps)
+    where, side, room = _beside(min(first, end), min(last, end), span)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
     ax.annotate(
         f"{name} ({len(group)})" if len(group) > 1 else name,
@@ -308,11 +339,12 @@ def _draw_row(ax: Axes, code: str, group: Sequence[Finding], bottom: float, step
     )
 
 
-def _beside(first: float, last: float, steps: int) -> tuple[float, str, float]:
+def _beside(first: float, last: float, span: tuple[float, float]) -> tuple[float, str, float]:
     """Where a name goes: in a long bar, else to the right of it, else to the left."""
-    if last - first > 0.35 * steps:
+    begin, end = span
+    if last - first > 0.35 * (end - begin):
         return (first + last) / 2, "center", 0.0
-    if last < 0.6 * steps:
+    if last - begin < 0.6 * (end - begin):
         return last, "left", 5.0
     return first, "right", -5.0
 

@@ -112,9 +112,10 @@ def _run(diagnosis: Any, losses: Any, lrs: Any, val_losses: Any) -> Any:
 
     def draw() -> Axes:
         if losses is None:
-            return plot.training(diagnosis, lrs, val_losses=val_losses)
+            return plot.training(diagnosis, val_losses=val_losses)
         found: Sequence[Any] = () if diagnosis is None else diagnosis.findings
-        return plot.training(losses, lrs, found, val_losses)
+        at = None if diagnosis is None else diagnosis.at
+        return plot.training(losses, lrs, found, val_losses, steps=at)
 
     return None if losses is None and diagnosis is None else draw
 
