@@ -11,7 +11,8 @@ from lrcore.tasks._registry import need
 from lrcore.tasks._split import HELD_OUT
 from lrcore.tasks._task import Array, Data, Params, Task
 
-RATES = {"SGD": 0.1, "AdamW": 0.01}
+# AdamW, which scales every cell for itself, makes most of the cells with the fewest rows.
+RATES = {"SGD": 0.05, "AdamW": 0.0005}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,8 @@ class Stumps:
         """Return F of each row of `x`."""
         some = self.root > 0
         values = np.divide(params["f"], self.root, out=np.zeros_like(self.root), where=some)
-        return values[np.arange(x.shape[1]), x].sum(axis=1)
+        answer: Array = values[np.arange(x.shape[1]), x].sum(axis=1)
+        return answer
 
     def _best_stump(self, x: Array, residual: Array) -> tuple[int, int, float, float]:
         """Column, first cell above the split, mean residual below and above it.
@@ -115,9 +117,7 @@ def load(*, seed: int = 0, batch_size: int | None = None) -> Task:
     from sklearn.model_selection import train_test_split
 
     x, y = load_diabetes(return_X_y=True, scaled=False)
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=HELD_OUT, random_state=seed
-    )
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=HELD_OUT, random_state=seed)
     values = [np.unique(column) for column in x_train.T]
     root = np.zeros((len(values), max(map(len, values))))
     for j, value in enumerate(values):
