@@ -109,7 +109,7 @@ def make_task(args: argparse.Namespace) -> Task:
         from lrcore.tasks import table
 
         return table.load(args.task, args.target, kind=args.kind, **options)
-    except (tasks.DataError, ModuleNotFoundError) as error:
+    except (ValueError, ModuleNotFoundError) as error:
         raise Refusal(str(error)) from None
 
 
@@ -128,7 +128,7 @@ def make_job(args: argparse.Namespace) -> Job:
         options["weight_decay"] = decay
     if args.weight_decay and not has_decay:
         raise Refusal(f"{rule.__name__} has no weight decay; leave --weight-decay out")
-    _check_memory(task)
+    _check_memory(task, args.hidden)
     params = task.init()
     try:
         schedule = _choices.make_schedule(args.schedule, lr, steps=steps, warmup=warmup)
@@ -147,15 +147,12 @@ def make_job(args: argparse.Namespace) -> Job:
     return Job(task, params, opt, epochs, settings)
 
 
-def _check_memory(task: Task) -> None:
+def _check_memory(task: Task, hidden: int | None) -> None:
     """Refuse a network that this machine cannot hold, before any of it is made."""
-    from lrcore.tasks._network import Network
-
-    if not isinstance(task.model, Network):
+    if hidden is None or not hasattr(task.model, "least_bytes"):
         return
     needed, there = task.model.least_bytes(len(task.train.y)), _physical_bytes()
     if needed > there:
-        hidden = sum(task.model.sizes[1:-1])
         raise Refusal(
             f"--hidden {hidden} does not fit in memory: it takes {needed / 1e9:,.0f} GB or more, "
             f"and there are {there / 1e9:,.0f}; give fewer hidden units"

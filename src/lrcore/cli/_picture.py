@@ -21,6 +21,7 @@ SECOND = {
     "train_distance": "distance from the least-squares answer",
 }
 HEADLINES = {
+    "test_bits": "{:.2f} bits a character on held-out data",
     "test_accuracy": "{:.1%} right on held-out data",
     "test_r2": "R\N{SUPERSCRIPT TWO} = {:.3f} on held-out data",
     "train_distance": "{:.1e} from the answer",

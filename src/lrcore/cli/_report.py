@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from lrcore.tasks import Params, Run
 
 REACHED = 1e-6  # as near to the least-squares answer as counts as there
-FORMATS = {"accuracy": "{:.4f}", "r2": "{:.4f}", "distance": "{:.1e}"}
-LABELS = {"r2": "R\N{SUPERSCRIPT TWO}", "rmse": "RMSE"}
+FORMATS = {"accuracy": "{:.4f}", "r2": "{:.4f}", "distance": "{:.1e}", "bits": "{:.3f}"}
+LABELS = {"r2": "R\N{SUPERSCRIPT TWO}", "rmse": "RMSE", "bits": "bits a character"}
 
 
 def announce(job: Job) -> None:
@@ -34,6 +34,8 @@ def print_summary(job: Job, run: Run) -> None:
     print_table(("", "train", "test")[: 3 if job.task.test else 2], _score_rows(run), right=(1, 2))
     print()
     print_table(("", "", ""), [*_line_rows(job), *_cost_rows(job, run)])
+    if job.task.example is not None:
+        print(f"\n{job.task.example(job.params)}")
 
 
 def print_object(job: Job, run: Run, stopped: str) -> None:
@@ -60,6 +62,7 @@ def print_object(job: Job, run: Run, stopped: str) -> None:
             "rest_seconds": run.rest_seconds,
             "stopped": stopped or None,
             "final": run.final,
+            "example": job.task.example and job.task.example(job.params),
             **extra,
             "parameters_sha256": fingerprint(job.params),
             "history": run.history,

@@ -7,6 +7,8 @@ from lrcore.tasks._registry import need
 from lrcore.tasks._split import standardised
 from lrcore.tasks._task import Task
 
+RATES = {"SGD": 0.3, "AdamW": 0.03}
+
 
 def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = None) -> Task:
     """Make the task; a fifth of the tumours is held out, the same share of every class.
@@ -43,4 +45,5 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
         epochs=40,
         seed=seed,
         notes=("columns brought to mean 0 and spread 1 by the rows that are learned from",),
+        rates=RATES,
     )

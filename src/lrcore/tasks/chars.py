@@ -1,4 +1,4 @@
-"""The next letter of Python's own manual, from the ones before it: a language model by characters."""
+"""The next character of Python's manual from those before it: a small language model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 16  # of the vector that stands for a character
 HIDDEN = 128
 ROWS, SCORED = 4096, 60_000  # scored at once, and in all at most
 RARE, UNKNOWN = 20, "?"  # a character that comes less often is written as the second
-RATES: dict[str, float] = {}
+RATES = {"SGD": 1.0, "AdamW": 0.01}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,15 @@ class CharModel:
     width: int = WIDTH
     hidden: int = HIDDEN
     dtype: type[np.floating] = np.float32
+
+    def least_bytes(self, rows: int) -> int:
+        """Return what training cannot do without when `rows` rows are trained on.
+
+        That is a value and a gradient for every parameter.
+        """
+        size, inputs = len(self.alphabet), self.context * self.width
+        count = size * self.width + (inputs + 1) * self.hidden + (self.hidden + 1) * size
+        return 2 * np.dtype(self.dtype).itemsize * count
 
     def init(self, rng: np.random.Generator) -> Params:
         """Normal vectors of variance 1, weights of variance 1/n, biases of zero."""
@@ -95,7 +104,7 @@ class CharModel:
         }
 
     def sample(self, params: Params, length: int, seed: int = 0, sharpness: float = 1.5) -> str:
-        """Return `length` characters, each drawn by the model's chances to the power `sharpness`."""
+        """Return `length` characters, drawn by the model's chances to the power `sharpness`."""
         rng = np.random.default_rng(seed)
         text = [self.alphabet.index("\n")] * self.context
         for _ in range(length):
@@ -129,7 +138,15 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
     -------
     Task
         Ready to `fit`.
+
+    Raises
+    ------
+    ValueError
+        `hidden` is less than 1.
     """
+    hidden = HIDDEN if hidden is None else hidden
+    if hidden < 1:
+        raise ValueError(f"chars: hidden must be in [1, inf), got {hidden}")
     from pydoc_data.topics import topics
 
     pages = [_plain(topics[name]) for name in sorted(topics)]
@@ -139,7 +156,7 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
     characters, counts = np.unique(list(train), return_counts=True)
     common = set(characters[counts >= RARE]) | {UNKNOWN}
     alphabet = "".join(sorted(common))
-    model = CharModel(alphabet, hidden=hidden or HIDDEN)
+    model = CharModel(alphabet, hidden=hidden)
     return Task(
         name="the next character of Python's manual",
         kind="classification",

@@ -9,6 +9,7 @@ from lrcore.tasks._registry import need
 from lrcore.tasks._split import standardised
 from lrcore.tasks._task import Task
 
+RATES = {"SGD": 0.3, "AdamW": 0.03}
 L2 = 0.001  # of the mean hinge loss; scikit-learn's C is 1 / (rows times this)
 
 
@@ -50,4 +51,5 @@ def load(*, seed: int = 0, batch_size: int | None = None) -> Task:
             f"hinge loss plus {L2 / 2:g} times the squares of the weights",
         ),
         weight_decay=0.0,
+        rates=RATES,
     )

@@ -10,6 +10,7 @@ from lrcore.tasks._files import find
 from lrcore.tasks._network import Network, class_scores, cross_entropy
 from lrcore.tasks._task import Array, Data, Task
 
+RATES = {"SGD": 0.3, "AdamW": 0.003}
 FILES = "datasets/data/JapaneseVowels/JapaneseVowels_{}.ts"
 FRAMES = 12  # every utterance is brought to this length
 SPEAKERS = 9
@@ -61,6 +62,7 @@ def load(*, seed: int = 0, batch_size: int | None = None, hidden: int | None = N
             "as one more column",
             "columns brought to mean 0 and spread 1 by the utterances that are learned from",
         ),
+        rates=RATES,
     )
 
 
