@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from oracles.harness import framework
 
+from lrcore import LRFinder
 from lrcore.instruments.restore import Batches, Restored
 
 STEPS = 10
@@ -38,3 +39,54 @@ def test_a_loop_of_torch():
     with Restored(opt, batches=loader, also=[model]):
         assert train(STEPS) == first
     assert train(STEPS) == first
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize(("rule", "low", "high"), [("SGD", 0.05, 2.0), ("Adam", 0.003, 0.3)])
+def test_the_finder_in_a_loop_of_torch(rule, low, high):
+    torch = framework("torch")
+    torch.manual_seed(0)
+    x = torch.randn(640, 10)
+    y = (x @ torch.randn(10) > 0).long()
+    model = torch.nn.Sequential(torch.nn.Linear(10, 32), torch.nn.Tanh(), torch.nn.Linear(32, 2))
+    opt = getattr(torch.optim, rule)(model.parameters(), lr=0.1)
+    data = torch.utils.data.TensorDataset(x, y)
+    loader = torch.utils.data.DataLoader(data, batch_size=32, shuffle=True)
+
+    def loss_of(batch):
+        return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    def train(steps):
+        batches, losses = Batches("test", loader), []
+        for _ in range(steps):
+            opt.zero_grad()
+            loss = loss_of(next(batches))
+            loss.backward()
+            opt.step()
+            losses.append(loss.item())
+        return losses
+
+    finder = LRFinder(steps=50, short=150, rule=rule)
+    with Restored(opt, batches=loader, also=[model]) as kept:
+        expected = train(STEPS)
+        while not finder.done:
+            if finder.begins:
+                kept.put_back()
+                batches = Batches("test", loader)
+            opt.param_groups[0]["lr"] = finder.ask()
+            opt.zero_grad()
+            batch = next(batches)
+            loss = loss_of(batch)
+            loss.backward()
+            before = [p.detach().clone() for p in model.parameters()]
+            opt.step()
+            with torch.no_grad():
+                moved = zip(model.parameters(), before, strict=True)
+                slope = sum(float((p.grad * (p - q)).sum()) for p, q in moved)
+                finder.tell(loss.item(), slope=slope, loss_after=loss_of(batch).item())
+    found = finder.result()
+    assert low < found.suggested < high
+    assert found.reliable
+    assert 30 <= found.horizon <= 50
+    assert train(STEPS) == expected
+    assert opt.param_groups[0]["lr"] == 0.1
