@@ -159,14 +159,22 @@ def bad(problem: Problem, kind: str, size: int, rate: float) -> Iterator[tuple[s
             opt.param_groups[0][opt.rate_name] = rate / 10
         opt.step(problem.loss_and_grads(params, problem.batch(0, size, t))[1])
     yield "trained", find(problem, kind, params, batches(problem, steps))
-    rng = np.random.default_rng(3)
-    if size < len(problem.y) // 4:  # what is seen once cannot be learned by heart
-        mixed = replace(problem, y=problem.y[rng.permutation(len(problem.y))])
-        yield "labels mixed", find(mixed, kind, problem.init(0), batches(mixed))
+    drawn = replace(problem, y=meaningless(problem))
+    yield "labels drawn", find(drawn, kind, problem.init(0), batches(drawn))
     still = Still(problem)
     yield "frozen", find(still, kind, problem.init(0), batches(problem))  # type: ignore[arg-type]
     noise = Noise(problem)
     yield "noise", find(noise, kind, problem.init(0), batches(problem))  # type: ignore[arg-type]
+
+
+def meaningless(problem: Problem) -> NDArray[Any]:
+    """Labels of the same kind, drawn at random."""
+    rng, y = np.random.default_rng(3), problem.y
+    if y.dtype.kind != "f":
+        return rng.integers(0, y.max() + 1, y.shape)
+    if set(np.unique(y)) <= {-1, 0, 1}:
+        return rng.choice(np.unique(y), y.shape)
+    return rng.standard_normal(y.shape).astype(y.dtype)
 
 
 class Still:

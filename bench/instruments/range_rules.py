@@ -27,7 +27,7 @@ def _fastai(x: Floats, losses: Floats, beta: float = 0.98) -> tuple[Floats, Floa
 
 
 def fastai_valley(x: Floats, losses: Floats) -> float:
-    """The middle of a window as long as the longest falling subsequence, which ends where that does."""
+    """The middle of a window as long as the longest falling subsequence, and with its end."""
     x, y = _fastai(x, losses)
     if len(y) < 2:
         return math.nan
@@ -41,7 +41,7 @@ def fastai_valley(x: Floats, losses: Floats) -> float:
 
 
 def fastai_slide(x: Floats, losses: Floats, over: int = 15, enough: float = 0.005) -> float:
-    """From the right, the first interval whose ends differ little in slope; the lower rate there."""
+    """From the right, the first interval whose ends differ little in slope; its lower rate."""
     x, y = _fastai(x, losses)
     if len(y) <= over:
         return math.nan

@@ -18,6 +18,7 @@ __all__ = ["Round", "Sweep", "Verdict", "of_range", "verdict"]
 Floats = NDArray[np.float64]
 
 HALF = 0.5  # decades between short trainings
+NEAR = 0.4  # decades; closer ones are not compared
 COUNT = 4  # of them are paid for
 SHORTEST, LONGEST = 4, 60  # updates of each
 SOLVED = 0.01  # of the loss at the start: what is below counts less and less
@@ -27,7 +28,7 @@ SOLVED = 0.01  # of the loss at the start: what is below counts less and less
 CENTRE = (-1.1, 0.65, -0.3, 0.1, 0.35, 0.05, 0.3)
 CENTRE_BY_LOSS = (-1.4, 0.6, -0.3, 0.15, 0.3, 0.1, 0.4)
 #: From there to what is best for some hundred updates: constant and family.
-FURTHER = (-0.6, 0.69, -1.18, -0.7)
+FURTHER = (-0.55, 0.65, -1.15, -0.7)
 #: Best for some hundred updates, from the marks of a sweep without short trainings; and of an
 #: optimizer of which nothing is known.
 ALONE = (-1.5, 1.25, -1.3, -0.3, 0.6, 0.05, 0.05)
@@ -40,12 +41,15 @@ STABLE = 0.3
 MIDDLE = Family(0.4, 0.0, -0.3)
 #: Decades from the answer to the ends of the interval: where short trainings show a flat bowl, and
 #: where a decade from its bottom to that side the score is worse by 1.
-BELOW, ABOVE = (1.6, 0.8), (1.35, 1.0)
+BELOW, ABOVE = (1.7, 0.9), (1.5, 1.1)
 #: The same without short trainings; and without a family.
 ALONE_BELOW, ALONE_ABOVE, UNKNOWN_WIDER = 1.5, 1.8, 1.25
-#: What must be learned for an answer to be trusted: a share of the loss, and in standard errors
-#: over that many batches.
-DROP, SURE, AVERAGED = 0.12, 4.0, 4.0
+#: What must be learned for an answer to be trusted: a share of the loss, by short trainings and by
+#: a sweep, whose best moment is chosen; and as many standard errors.
+DROP, DROP_ALONE, SURE = 0.15, 0.2, 4.5
+#: Where the loss falls by less than the first share, a rate half a decade lower must be behind in
+#: the end by the second share of that; otherwise there was little to learn, and it is learned.
+MUCH, BEHIND = 0.55, 0.08
 #: Share of the whole fall that counts as falling or rising.
 RANGE = 0.1
 #: What the usual rules are called.
@@ -228,6 +232,22 @@ class Round:
         return suggest.bottom(x, _scores(y, self.level[0])) if np.isfinite(y).any() else math.nan
 
     @property
+    def behind(self) -> float:
+        """How much higher the loss of a rate half a decade below the best is in the end.
+
+        Batch by batch, over the last quarter of the short training; NaN where there is none.
+        """
+        xs, ys = self.bowl
+        if not np.isfinite(ys).any():
+            return math.nan
+        best = xs[int(np.argmin(ys))]
+        lower = [x for x, y in zip(xs, ys, strict=True) if x < best - NEAR and math.isfinite(y)]
+        if not lower:
+            return math.nan
+        end = [np.array(self.probes[x].losses[3 * self.horizon // 4 :]) for x in (lower[-1], best)]
+        return float(np.mean(end[0] - end[1]))
+
+    @property
     def sides(self) -> tuple[float, float]:
         """How steep the bowl is to the left and to the right, from 0 to 1; 0 where not known."""
         x, y = self.bowl
@@ -317,7 +337,9 @@ class Sign(NamedTuple):
     """How surely something was learned."""
 
     drop: float  # share of the loss
+    enough: float  # what that should be
     z: float  # in standard errors
+    behind: float  # how far a lower rate is behind in the end, as a share of the drop
     moves: bool  # whether there is a gradient
     finite: bool
 
@@ -326,17 +348,15 @@ def _sign(r: Round) -> Sign:
     """By the short trainings, or by the sweep where there were none."""
     level, spread = r.level
     ends = r.bowl[1]
-    ends = ends[np.isfinite(ends)]
+    ends, enough, averaged = ends[np.isfinite(ends)], DROP, r.horizon - r.horizon // 2
     if not len(ends):
         ends = suggest.smoothed(np.array(r.sweep.losses))
+        enough, averaged = DROP_ALONE, 2 * suggest.WINDOW + 1
     with np.errstate(all="ignore"):
         fall = np.float64(level - (ends.min() if len(ends) else math.nan))
-        return Sign(
-            float(fall / abs(level)),
-            float(fall / (spread / AVERAGED)),
-            r.moves,
-            math.isfinite(level),
-        )
+        drop, z = float(fall / abs(level)), float(fall / (spread / math.sqrt(averaged)))
+        behind = float(r.behind / fall)
+    return Sign(drop, enough, z, behind, r.moves, math.isfinite(level))
 
 
 def _against(signs: Sequence[Sign]) -> list[str]:
@@ -345,18 +365,22 @@ def _against(signs: Sequence[Sign]) -> list[str]:
         return ["the loss is not finite from the start: look for the reason there"]
     if not any(s.moves for s in signs):
         return ["the gradient is zero: the parameters are frozen, or the loss is not of them"]
-    drop = float(np.median([s.drop for s in signs]))
-    if not drop >= DROP:
+    drop, enough = (float(np.median([x[i] for x in signs])) for i in (0, 1))
+    if not drop >= enough:
         return [
-            f"no rate lowers the loss by much ({100 * drop:.1f} % at best, below {100 * DROP:.0f} %"
-            " there is nothing to tell rates apart by): the model is trained already, or the data "
-            "teach it nothing"
+            f"no rate lowers the loss by much ({100 * drop:.1f} % at best; {100 * enough:.0f} % "
+            "are asked for): the model is trained already, or the data teach it little"
         ]
     z = float(np.median([s.z for s in signs]))
     if not z >= SURE:
         return [
             f"no rate lowers the loss by more than it varies between batches ({z:.1f} standard "
-            f"errors, {SURE:.0f} are asked for): larger batches or repeats would tell"
+            f"errors, {SURE} are asked for): larger batches or repeats would tell"
+        ]
+    if drop < MUCH and np.median([s.behind for s in signs]) < BEHIND:
+        return [
+            f"the loss falls by {100 * drop:.0f} % and then stays, with a rate three times lower "
+            "as well: what can be learned is learned in a few updates, or there is nothing more"
         ]
     return []
 
