@@ -305,6 +305,27 @@ def test_a_model_that_is_trained():
     assert "trained already" in found.reasons[0]
 
 
+def test_an_overflow_on_the_way_is_no_warning():
+    w = np.ones(3, np.float32)
+
+    def loss_and_grads(_):
+        return float(np.exp(w * w).sum()), 2 * w * np.exp(w * w)
+
+    found = lr_find(lrcore.Adam(w), loss_and_grads, [0], end=1e3)
+    assert 0.003 < found.suggested < 1.0
+
+
+def test_state_in_a_file(tmp_path):
+    job = Regression()
+    opt = lrcore.Adam(job.w, lr=0.1, state_file=tmp_path / "state")
+    opt.step(np.ones(4))
+    before = {k: a.copy() for k, a in opt.state[""].items()}, job.w.copy()
+    job.find(opt)
+    assert all((opt.state[""][k] == a).all() for k, a in before[0].items())
+    assert (job.w == before[1]).all()
+    assert opt.step(np.ones(4))
+
+
 # ------------------------------------------------------------------------------ ask and tell
 
 
