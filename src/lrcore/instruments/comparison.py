@@ -83,11 +83,11 @@ class Comparison:
     nothing can be held out: the lowest scores are reported, as such, and nothing is decided.
 
     Neither of the two intervals behind a difference would do alone. Scores chosen by each other
-    are correlated, so that t over `held_out` finds a difference between equals too often (measured
-    with rates that are all equal: 9 to 40 % instead of 5); and t at the best rates prefers who had
-    more rates (up to 20 %). That both agree happens in 0.2 to 3 % for grids of equal size or
-    nearly, up to 7 % for 5 rates against 1, and 12 % at worst (20 against 1, 40 seeds), and takes
-    no power where one rate is clearly best.
+    are correlated, so that t over `held_out` finds a difference between equals too often (by
+    ``bench/instruments/ties.py`` with rates that are all equal: 7 to 42 % instead of 5); and t at
+    the best rates prefers who had more rates (up to 20 %). That both agree happens in 0.1 to 2.3 %
+    for grids of two rates or more, in 5 % for 9 against 1 with 5 seeds, and in 12 % at worst (20
+    against 1, 40 seeds); where one rate is clearly best, nothing is lost by it.
     """
 
     sweeps: dict[str, SweepResult]
