@@ -390,7 +390,22 @@ def test_a_run_that_raised_is_not_said_to_diverge():
         return lr
 
     ax = plot.sweep(lrcore.lr_sweep(train, [0.1, 1.0, 10.0]))
-    assert labelled(ax)["diverged or failed"].get_xdata().tolist() == [10.0]
+    assert labelled(ax)["failed"].get_xdata().tolist() == [10.0]
+
+
+def test_a_run_that_was_not_made_is_not_lost():
+    def train(lr, seed):
+        if seed and lr == 1.0:
+            raise KeyboardInterrupt
+        return np.nan if lr == 0.1 else lr
+
+    result = lrcore.lr_sweep(train, [0.1, 0.5, 1.0, 10.0], seeds=(0, 1))
+    assert result.interrupted
+    lost = {run.lr for run in result.runs} - {0.5, 1.0, 10.0}
+    assert np.isnan(result.scores).sum() > len(lost)
+    ax = plot.sweep(result)
+    assert labelled(ax)["diverged"].get_xdata().tolist() == [0.1]
+    assert_readable(ax)
 
 
 def test_an_exploded_loss_leaves_the_valley_to_be_seen():
@@ -431,7 +446,7 @@ def compared(shift=1e3):
     }
     return lrcore.compare(
         lambda name, lr, seed: table[name][lrs.index(lr)] + noise[seed],
-        {name: lrs for name in table},
+        dict.fromkeys(table, lrs),
         seeds=range(3),
     )
 

@@ -87,8 +87,7 @@ def sweep(result: SweepResult, ax: Axes | None = None) -> Axes:
         ax, result, dict(zip(lrs, means, strict=True)), dict(zip(lrs, errors, strict=True))
     )
     far = lrs[whole & (means > limit)]
-    if far.size or not np.isfinite(scores).all():
-        _draw_lost(ax, lrs, ~np.isfinite(scores), far, result)
+    _draw_lost(ax, lost_runs(result), far)
     legend_above(ax)
     return ax
 
@@ -198,30 +197,45 @@ def _mark(
     )
 
 
-def _draw_lost(ax: Axes, lrs: Array, lost: Any, far: Array, result: SweepResult) -> None:
+def lost_runs(result: SweepResult) -> dict[float, tuple[int, int, int]]:
+    """For each rate how many runs diverged, how many raised, and how many were made."""
+    counts = {float(lr): (0, 0, 0) for lr in sorted(result.lrs)}
+    for run in result.runs:
+        diverged, failed, made = counts[run.lr]
+        lost = not np.isfinite(run.score)
+        counts[run.lr] = (diverged + (lost and not run.failed), failed + run.failed, made + 1)
+    return counts
+
+
+def _draw_lost(ax: Axes, lost: dict[float, tuple[int, int, int]], far: Array) -> None:
     """A band at the top: a cross for each rate that lost runs, a triangle where it is too high."""
     from matplotlib.patches import Rectangle
 
+    some = {lr: counts for lr, counts in lost.items() if counts[0] + counts[1]}
+    if not (some or far.size):
+        return
     make_room(ax, TOP)
     across = ax.get_xaxis_transform()
-    failed = any(getattr(run, "failed", False) for run in result.runs)
     style: Look = {"transform": ax.transAxes, "linewidth": 0, "zorder": 3.5}
     ax.add_patch(Rectangle((0, 1 - TOP), 1, TOP, facecolor="white", **style))
     ax.add_patch(
         Rectangle((0, 1 - TOP), 1, TOP, facecolor=ALARM, edgecolor="#dfae88", hatch="////", **style)
     )
-    some = lost.any(axis=1)
-    y = np.full(int(some.sum()), 1 - TOP / 2)
-    label = "diverged or failed" if failed else "diverged"
     cross: Look = {"color": INK, "markersize": 8, "zorder": 4, "transform": across}
-    if some.any():
-        ax.plot(lrs[some], y, "x", label=label, markeredgewidth=2.2, **cross)
+    if some:
+        kinds = [
+            word
+            for i, word in enumerate(("diverged", "failed"))
+            if any(counts[i] for counts in some.values())
+        ]
+        y = np.full(len(some), 1 - TOP / 2)
+        ax.plot(list(some), y, "x", label=" or ".join(kinds), markeredgewidth=2.2, **cross)
     if far.size:
         ax.plot(far, np.full(far.shape, 1 - TOP / 2), "^", label="off the scale", **cross)
-    for lr, row in zip(lrs[some], lost[some], strict=True):
-        if not row.all():
+    for lr, (diverged, failed, made) in some.items():
+        if diverged + failed < made:
             ax.annotate(
-                f"{int(row.sum())} of {len(row)}",
+                f"{diverged + failed} of {made}",
                 (lr, 1 - TOP / 2),
                 xycoords=across,
                 xytext=(8, 0),

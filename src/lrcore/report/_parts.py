@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot._sweep import lost_runs
 from ..plot._training import ALARMS
 from . import _html as html
 
@@ -127,14 +128,15 @@ def sweep(found: SweepResult, words: Words) -> str:
 
     rows: list[tuple[Any, ...]] = []
     strong: list[int] = []
-    scores = np.asarray(found.scores, dtype=np.float64).reshape(len(found.lrs), -1)
+    lost = lost_runs(found)
     for i in np.argsort(found.lrs):
-        lr, good = float(found.lrs[i]), np.isfinite(scores[i])
+        lr = float(found.lrs[i])
         marks = [words[name] for name in ("best", "chosen") if getattr(found, name) == lr]
         strong += [len(rows)] if marks else []
-        mean, error = float(found.means[i]), float(found.errors[i])
-        lost = int((~good).sum())
-        rows.append((lr, mean, _plain(error), int(good.sum()), lost, ", ".join(marks)))
+        diverged, failed, made = lost[lr]
+        error = _plain(found.errors[i])
+        mean = float(found.means[i]) if made else None
+        rows.append((lr, mean, error, made, diverged + failed, ", ".join(marks)))
     head = [words[name] for name in ("rate", "mean", "error", "runs", "lost")]
     note = f"<p>{words['interrupted']}</p>" if found.interrupted else ""
     notes = "".join(f"<p>{html.text(one)}</p>" for one in getattr(found, "notes", ()))
