@@ -162,6 +162,17 @@ def test_tables_are_learned_as_by_logistic_regression(name, rule):
     assert right >= -3  # rows in three times 36 or 114
 
 
+@pytest.mark.parametrize("name", [*TABLES, "svm"])
+def test_columns_are_standardised_by_the_rows_that_are_learned_from(name):
+    task = tasks.load(name)
+    assert task.train.x.dtype == np.float32
+    np.testing.assert_allclose(task.train.x.mean(axis=0), 0, atol=1e-6)
+    spread = task.train.x.std(axis=0)
+    assert np.all((np.abs(spread - 1) < 1e-5) | (spread == 0))
+    assert np.abs(task.test.x.mean(axis=0)).max() > 0.01  # the held-out rows had no say
+    assert len(task.test.y) == -(-(len(task.train.y) + len(task.test.y)) // 5)
+
+
 def test_a_hidden_layer_is_there_when_asked_for():
     for name in (*TABLES, "digits"):
         assert tasks.load(name, hidden=5).model.sizes[1] == 5

@@ -12,7 +12,7 @@ import pytest
 from support import ROOT
 
 import lrcore
-from lrcore import _describe, cli, schedules
+from lrcore import _describe, cli, schedules, tasks
 from lrcore._hyper import RULES, STATES
 from lrcore._schedule import Schedule
 from lrcore.schedules import compat
@@ -241,3 +241,39 @@ def test_good_rates_stand_next_to_each_other(choosing, accuracies, good):
     found = dict(zip([1, 2, 3, 4, 5], accuracies, strict=True))
     assert choosing.good_rates(found) == good
     assert choosing.decades(found) == len(good) / 2
+
+
+# ------------------------------------------------------------------------ applications
+
+APPLICATIONS = (ROOT / "docs" / "applications.md").read_text()
+
+
+@pytest.fixture
+def applications(choosing, monkeypatch):
+    return importlib.import_module("applications")
+
+
+def test_the_runs_of_applications_write_its_tables(applications, tmp_path):
+    page, kept = tmp_path / "applications.md", tmp_path / "runs.json"
+    marks = (f"<!-- runs: {name} -->\nold\n<!-- end of runs -->\n" for name in applications.TABLES)
+    page.write_text("".join(marks))
+    command = ["--quick", "--page", str(page), "--keep", str(kept)]
+    applications.main(command)
+    text, runs = page.read_text(), json.loads(kept.read_text())
+    assert "old" not in text
+    assert "| `lrcore train wine` |" in text
+    assert "(`GradientBoostingRegressor`)" in text
+    assert "lrcore " + lrcore.__version__ in text
+    runs["sklearn wine 0"]["score"] = 0.123
+    kept.write_text(json.dumps(runs))
+    applications.main(command)
+    assert "12.3% right (`LogisticRegression`)" in page.read_text()  # what is kept is not made again
+
+
+def test_every_task_is_on_the_page_of_applications(applications):
+    found = [match[2] for match in applications.MARKED.finditer(APPLICATIONS)]
+    assert sorted(found) == sorted(applications.TABLES)
+    assert not re.search(r"-->\n<!-- end of runs", APPLICATIONS)
+    for name in tasks.names():
+        assert f"| `lrcore train {name}` |" in APPLICATIONS
+        assert f"**{name}**" in APPLICATIONS
