@@ -18,9 +18,9 @@ def check_page(path: str) -> None:
 
 def write_page(path: str, title: str, lang: str = "en", **parts: Any) -> None:
     """Write the page; `parts` are those of ``lrcore.report.write``."""
-    import lrcore
+    from lrcore import report
 
     try:
-        lrcore.report.write(path, title=title, lang=lang, **parts)
+        report.write(path, title=title, lang=lang, **parts)
     except OSError as error:
         raise Refusal(f"--html {path}: cannot be written ({error.strerror})") from None

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrcore.cli import _finding, _jobs, _record, _report
 from lrcore.cli._jobs import Job
@@ -72,7 +72,7 @@ def _train(args: argparse.Namespace) -> int:
         if record.ended:
             done.stopped = "diverged"
         found = record.report(done)
-    extra = {} if tried is None else {"find": tried}
+    extra: dict[str, Any] = {} if tried is None else {"find": tried}
     if args.json:
         stopped = "interrupted" if interrupted else done.stopped
         both = {"diagnosis": found, **extra}
