@@ -1,9 +1,12 @@
 """find, sweep, compare, diagnose, watch: as a person and as a program meets them."""
 
+import doctest
+import importlib.util
 import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,10 +15,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import ROOT
 
+import lrcore
 from lrcore import cli
 from lrcore.cli import watch as watch_command
 from lrcore.cli._follow import Followed
+from lrcore.cli.diagnose import STATUS, WARNING
+from lrcore.instruments.diagnosis import VERDICTS
 
 N = 2000
 RNG = np.random.default_rng(0)
@@ -423,3 +430,209 @@ def test_the_picture_of_a_sweep(call, tmp_path, without):
     status, out, err = call(*argv)
     assert (status, out) == (2, "")
     assert "matplotlib is missing" in err
+
+
+# ---------------------------------------------------------------------------- find, train
+
+
+def test_find_says_rate_range_and_reason(call):
+    status, out, err = call("find", "linear", "--steps", "40")
+    assert (status, err) == (0, "")
+    rate = re.search(r"^learning rate (\S+) \(from (\S+) to (\S+)\)$", out, re.M)
+    low, high = float(rate[2]), float(rate[3])
+    assert 0.01 < low < float(rate[1]) < high < 100
+    assert re.search(r"^valley +\d", out, re.M)
+    status, out, _ = call("find", "linear", "--steps", "40", "--json")
+    found = parse(out)
+    assert found["optimizer"] == "SGD"
+    assert f"{found['suggested']:.2g}" == rate[1]
+    assert call("find", "linear", "--steps", "40", "--json")[1] == out
+
+
+def test_a_rate_that_is_not_to_be_trusted_is_status_1(call):
+    status, out, _ = call("find", "linear", "--start", "1e-9", "--end", "1e-8", "--steps", "20")
+    assert status == 1
+    assert "not to be trusted" in out or "no learning rate" in out
+
+
+def test_the_rate_is_found_before_the_training(call):
+    short = ("train", "linear", "--epochs", "300", "--lr", "auto")
+    status, out, err = call(*short)
+    assert (status, err) == (0, "")
+    rate = re.match(r"rate found: (\S+) \(from \S+ to \S+\)\n", out)
+    assert f"Cosine(lr={float(rate[1])}, " in out
+    status, out, err = call(*short, "--json")
+    result = parse(out)
+    assert err.startswith("rate found: ")
+    assert result["lr"] == float(rate[1])
+    assert result["find"]["reliable"] is True
+    assert result["lr"] == pytest.approx(result["find"]["suggested"], rel=0.01)
+
+
+def test_without_a_rate_to_trust_the_usual_one_is_taken(call, monkeypatch):
+    from lrcore.cli import _finding
+
+    unsure = SimpleNamespace(
+        reliable=False, reasons=("the loss is noise",), interval=(1, 2), to_dict=dict
+    )
+    monkeypatch.setattr(_finding, "find", lambda job, command, **options: unsure)
+    status, out, _ = call("train", "linear", "--epochs", "200", "--lr", "auto")
+    assert status == 0
+    assert out.startswith("no rate found (the loss is noise): 0.3 is taken\n")
+    assert "Cosine(lr=0.3, " in out
+
+
+def test_a_training_ends_with_a_verdict(call):
+    argv = ("train", "linear", "--epochs", "1000", "--lr", "1e-5")
+    status, out, _ = call(*argv, "--json")
+    found = parse(out)["diagnosis"]
+    assert (found["verdict"], status) == ("lr_too_low", 0)
+    assert found["steps"] == 1000
+    lines = call(*argv)[1].splitlines()
+    assert lines[-2].startswith("Verdict: ")
+    assert lines[-1] == f"Next: {found['advice']}"
+    whole = call(*argv, "--diagnose")[1]
+    assert all(one["text"] in whole for one in found["findings"])
+    assert len(whole.splitlines()) > len(lines)
+
+
+def test_a_training_writes_a_log_that_is_judged_alike(call, tmp_path):
+    from lrcore.instruments import logs
+
+    path = tmp_path / "run.csv"
+    status, out, _ = call("train", "digits", "--epochs", "3", "--log", path, "--json")
+    result = parse(out)
+    log = logs.read(path)
+    assert status == 0
+    assert len(log.losses) == result["updates"] == 339
+    assert set(log.stats) == {"cos", "grad_norm"}
+    assert np.isnan(log.stats["cos"][0])
+    held_out = log.val_losses[np.isfinite(log.val_losses)].tolist()
+    assert held_out == [row["test_loss"] for row in result["history"][1:]]
+    assert np.flatnonzero(np.isfinite(log.val_losses)).tolist() == [112, 225, 338]
+    assert log.diagnose(rule="AdamW").verdict == result["diagnosis"]["verdict"]
+
+
+@pytest.mark.parametrize("option", ["--log", "--html"])
+def test_a_file_that_cannot_be_written_is_refused(call, tmp_path, option):
+    status, out, err = call("train", "linear", "--epochs", "9", option, tmp_path / "no" / "x")
+    assert status == 2
+    assert f"{option} {tmp_path / 'no' / 'x'}: " in err
+    assert err.count("\n") == 1
+    assert "Verdict" not in out
+
+
+@pytest.mark.parametrize("command", ["train", "diagnose"])
+def test_the_page_of_a_run(call, log, tmp_path, command):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "page.html"
+    argv = (
+        ["diagnose", log("diverged")]
+        if command == "diagnose"
+        else ["train", "linear", "--lr", "auto"]
+    )
+    more = ["--epochs", "300"] if command == "train" else []
+    status, _, _ = call(*argv, *more, "--html", page)
+    assert status == (2 if command == "diagnose" else 0)
+    text = page.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "</html>" in text
+    assert ("diverged" if command == "diagnose" else "least squares") in text
+
+
+def test_the_picture_of_a_find(call, tmp_path):
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "find.png"
+    assert call("find", "linear", "--steps", "20", "-o", target)[0] in (0, 1)
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_terminal_shows_the_curve(log):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", "watch", str(log("diverged")), "--until-diverged"],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (2, b"")
+    text = seen.decode()
+    assert watch_command.BLOCKS[0] * 5 in text
+    assert watch_command.BLOCKS[-1] in text
+    assert "2,000 losses" in text
+
+
+def test_a_training_can_end_when_it_has_diverged(call):
+    argv = ("train", "linear", "--epochs", "4000", "--lr", "1.2", "--schedule", "constant")
+    status, out, err = call(*argv, "--until-diverged", "--json")
+    result = parse(out)
+    assert status == 1
+    assert result["stopped"] == "diverged"
+    assert result["updates"] < 1000
+    assert err.startswith(f"lrcore train: diverged: ended after update {result['updates']}, where")
+    assert len(parse(call(*argv, "--json")[1])["history"]) > 4000 / 4
+
+
+def test_a_loss_that_explodes_without_end_has_diverged():
+    for n in (60, 200, 590):
+        found = lrcore.diagnose(28 * np.exp(1.17 * np.arange(n)))
+        assert found.verdict == "diverged"
+
+
+# ------------------------------------------------------------------------------ the page
+
+PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def commands():
+    spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_command_of_the_page_can_be_asked_for(commands):
+    found = [command for command in commands.commands(PAGE) if command != commands.STATUS]
+    assert {command.split()[1] for command in found} >= {
+        "find", "train", "diagnose", "watch", "sweep", "compare",
+    }  # fmt: skip
+    for command in found:
+        cli._parser().parse_args(shlex.split(command)[1:])
+
+
+def test_the_page_is_filled_and_compared_by_its_words(commands):
+    page = "a\n```console\n$ lrcore diagnose none.csv\nold\n$ echo $?\n```\nb\n"
+    filled = commands.filled(page)
+    assert filled == (
+        "a\n```console\n$ lrcore diagnose none.csv\nlrcore diagnose: none.csv: no such file\n"
+        "$ echo $?\n64\n```\nb\n"
+    )
+    assert commands.shape("loss  0.5 (93%)\n") == commands.shape("loss 1.25e-3 (7%)\n")
+    assert commands.shape("a 1\n") != commands.shape("b 1\n")
+
+
+@pytest.mark.slow
+def test_the_page_says_what_its_commands_print(commands):
+    assert commands.main(["--check"]) == 0
+
+
+def test_the_statuses_of_the_page_are_those_of_the_command():
+    table = dict(re.findall(r"^\| (\d+) \| (.*) \|$", PAGE, re.M))
+    said = {name: int(n) for n, row in table.items() for name in re.findall(r"`(\w+)`", row)}
+    assert said == {name: STATUS.get(name, WARNING) for name in VERDICTS}
+
+
+def test_the_examples_of_the_page():
+    result = doctest.testfile(str(ROOT / "docs" / "command-line.md"), module_relative=False)
+    assert (result.failed, result.attempted) == (0, 4)

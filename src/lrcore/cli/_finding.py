@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import sys
 from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -51,3 +52,21 @@ def find(job: Job, command: str, **options: Any) -> LRFindResult:
             return lrcore.lr_find(job.opt, loss_and_grads, Batches(task), **options)
         except ValueError as error:
             raise Refusal(str(error)) from None
+
+
+def auto(args: argparse.Namespace) -> LRFindResult:
+    """Find the rate for ``--lr auto`` and put it into the arguments.
+
+    If it is not to be trusted, the rate that suits the task is taken, and that is said.
+    """
+    job = constant_job(args)
+    found = find(job, args.command)
+    low, high = found.interval
+    if found.reliable:
+        args.lr = float(f"{found.suggested:.3g}")
+        said = f"rate found: {args.lr:g} (from {low:.3g} to {high:.3g})"
+    else:
+        args.lr = None
+        said = f"no rate found ({'; '.join(found.reasons)}): {job.settings['lr']:g} is taken"
+    print(said, file=sys.stderr if args.json else sys.stdout)
+    return found

@@ -10,6 +10,7 @@ from lrcore.cli._say import print_json, print_table
 from lrcore.tasks.linear import Line
 
 if TYPE_CHECKING:
+    from lrcore import Diagnosis
     from lrcore.cli._jobs import Job
     from lrcore.tasks import Params, Run
 
@@ -38,8 +39,15 @@ def print_summary(job: Job, run: Run) -> None:
         print(f"\n{job.task.example(job.params)}")
 
 
-def print_object(job: Job, run: Run, stopped: str) -> None:
-    """Print everything about the run as JSON."""
+def print_verdict(found: Diagnosis, *, whole: bool) -> None:
+    """Print what the instruments say: all of it, or the verdict and what to do next."""
+    lines = found.text().splitlines()
+    print()
+    print("\n".join(lines if whole else [lines[0], *lines[1:][-1:]]))
+
+
+def print_object(job: Job, run: Run, stopped: str, more: dict[str, Any]) -> None:
+    """Print everything about the run as JSON, and `more`."""
     task = job.task
     model = task.model
     extra: dict[str, Any] = {}
@@ -65,6 +73,7 @@ def print_object(job: Job, run: Run, stopped: str) -> None:
             "example": job.task.example and job.task.example(job.params),
             **extra,
             "parameters_sha256": fingerprint(job.params),
+            **more,
             "history": run.history,
         }
     )

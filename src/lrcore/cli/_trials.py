@@ -97,11 +97,10 @@ class Trial:
         return self._trained(optimizer=name, lr=lr, seed=seed)
 
     def _trained(self, **changes: Any) -> float:
-        from threadpoolctl import threadpool_limits
-
         from lrcore.tasks import fit
 
-        with threadpool_limits(1, user_api="blas"):
+        threadpoolctl = need("threadpoolctl", self.args.command)
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
             job = make_job(_changed(self.args, **changes))
             run = fit(job.task, job.params, job.opt, job.epochs)
         return math.inf if run.stopped else run.final[self.score]

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lrcore.cli import _choices
+from lrcore.cli._page import check_page, write_page
 from lrcore.cli._picture import check_output, save
 from lrcore.cli._say import Refusal, need, print_json
 from lrcore.instruments import logs
@@ -71,7 +72,16 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         save(found.plot().figure, args.output)
     if args.html:
-        write_page(args.html, log.source, args.lang, diagnosis=found)
+        write_page(
+            args.html,
+            log.source,
+            args.lang,
+            diagnosis=found,
+            losses=log.losses,
+            lrs=log.lrs,
+            val_losses=log.val_losses,
+            settings={"format": log.kind, "columns": log.columns, "notes": "; ".join(log.notes)},
+        )
     return status
 
 
@@ -96,20 +106,3 @@ def as_object(log: logs.Log, found: Diagnosis, status: int) -> dict[str, Any]:
         "exit_status": status,
         **found.to_dict(),
     }
-
-
-def check_page(path: str) -> None:
-    """Refuse a page that could not be written, before any work is done."""
-    from pathlib import Path
-
-    if not Path(path).absolute().parent.is_dir():
-        raise Refusal(f"--html {path}: there is no directory {Path(path).parent}")
-    if Path(path).is_dir():
-        raise Refusal(f"--html {path}: is a directory")
-
-
-def write_page(path: str, title: str, lang: str, **parts: Any) -> None:
-    """Write the page of a run."""
-    import lrcore
-
-    lrcore.report.write(path, title=title, lang=lang, **parts)

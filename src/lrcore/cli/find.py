@@ -6,7 +6,7 @@ import argparse
 
 from lrcore.cli import _finding, _jobs
 from lrcore.cli._picture import check_output, save
-from lrcore.cli._say import need, print_json
+from lrcore.cli._say import need, print_json, print_table
 
 METHODS = ("gain", "valley", "steepest", "minimum")
 
@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
         named = {"task": job.task.name, "optimizer": job.settings["optimizer"], "seed": args.seed}
         print_json({**named, **result.to_dict()})
     else:
-        print(f"{job.task.name}, {job.settings['optimizer']}\n\n{result}")
+        print(f"{job.task.name}, {job.settings['optimizer']}\n\n{result}\n")
+        rows = [(name, f"{rate:.3g}") for name, rate in result.suggestions.items()]
+        print_table(("method", "rate"), rows, right=(1,))
     if args.output:
         save(lrcore.plot.lr_find(result).figure, args.output)
     return int(not result.reliable)

@@ -65,5 +65,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"\n{result}")
     if args.output:
-        save(lrcore.plot.sweep(result).figure, args.output)
+        axes = lrcore.plot.sweep(result)
+        axes.set_ylabel(_jobs.SCORES[score])
+        save(axes.figure, args.output)
     return 130 if result.interrupted else int(not result.best > 0)

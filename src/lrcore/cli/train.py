@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrcore.cli import _jobs, _report
+from lrcore.cli import _finding, _jobs, _record, _report
 from lrcore.cli._jobs import Job
+from lrcore.cli._page import check_page, write_page
 from lrcore.cli._picture import check_output
 from lrcore.cli._say import Refusal, need
 
@@ -33,6 +34,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _jobs.add_optimizer_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw loss and learning rate")
+    parser.add_argument("--html", metavar="FILE.html", help="write a page with all of it")
+    parser.add_argument("--log", metavar="FILE.csv", help="write each update, for lrcore watch")
+    parser.add_argument(
+        "--diagnose", action="store_true", help="print the whole diagnosis, not its first line"
+    )
+    parser.add_argument(
+        "--until-diverged", action="store_true", help="end as soon as the run has diverged"
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         need("matplotlib", "train")
         check_output(args.output)
+    if args.html is not None:
+        check_page(args.html)
     try:
         return _train(args)
     except MemoryError:
@@ -51,14 +62,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    tried = _finding.auto(args) if args.lr == _jobs.AUTO else None
     job = _jobs.make_job(args)
     if not args.json:
         _report.announce(job)
-    done, interrupted = _fit(job, quiet_stdout=args.json)
+    with _record.log_file(args.log) as file:
+        record = _record.Record(job, file, until_diverged=args.until_diverged)
+        done, interrupted = _fit(job, record, quiet_stdout=args.json)
+        if record.ended:
+            done.stopped = "diverged"
+        found = record.report(done)
+    extra: dict[str, Any] = {} if tried is None else {"find": tried}
     if args.json:
-        _report.print_object(job, done, "interrupted" if interrupted else done.stopped)
-    elif done.losses and done.stopped != "diverged":
-        _report.print_summary(job, done)
+        stopped = "interrupted" if interrupted else done.stopped
+        both = {"diagnosis": found, **extra}
+        _report.print_object(job, done, stopped, {k: v.to_dict() for k, v in both.items()})
+    elif done.losses:
+        if done.stopped != "diverged":
+            _report.print_summary(job, done)
+        _report.print_verdict(found, whole=args.diagnose)
+    if args.html:
+        write_page(args.html, job.task.name, **_record.page_parts(job, done, found, extra))
     if args.output and done.losses:
         from lrcore.cli._picture import draw
 
@@ -66,10 +90,10 @@ def _train(args: argparse.Namespace) -> int:
     if interrupted:
         print("lrcore train: interrupted", file=sys.stderr)
         return 130
-    return _complain_if_diverged(job, done)
+    return _complain_if_diverged(job, done, record.ended)
 
 
-def _fit(job: Job, *, quiet_stdout: bool) -> tuple[Run, bool]:
+def _fit(job: Job, record: _record.Record, *, quiet_stdout: bool) -> tuple[Run, bool]:
     """Train under a progress bar; the second value says whether Ctrl-C ended it.
 
     BLAS gets one thread: these products are too small to share, and with one their bits do not
@@ -86,7 +110,7 @@ def _fit(job: Job, *, quiet_stdout: bool) -> tuple[Run, bool]:
 
         def on_step(run: Run) -> bool:
             bar.show(run)
-            return interrupted()
+            return record.on_step(run) or interrupted()
 
         done = fit(job.task, job.params, job.opt, job.epochs, on_step=on_step)
     return done, interrupted()
@@ -109,8 +133,15 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _complain_if_diverged(job: Job, run: Run) -> int:
+def _complain_if_diverged(job: Job, run: Run, ended: bool) -> int:
     lr = job.settings["lr"]
+    if ended:
+        print(
+            f"lrcore train: diverged: ended after update {len(run.losses)}, where the loss is "
+            f"{run.losses[-1]:.3g}; lower --lr (now {lr:g})",
+            file=sys.stderr,
+        )
+        return 1
     if run.stopped == "diverged":
         print(
             f"lrcore train: diverged: the gradient of update {job.opt.t + 1} is not finite; "

@@ -9,14 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrcore.cli import diagnose
 from lrcore.cli._follow import Followed
+from lrcore.cli._picture import RATIO_FOR_LOG
 from lrcore.cli._say import Refusal
 from lrcore.instruments import logs
 
 if TYPE_CHECKING:
     from lrcore import Diagnosis
 
+BLOCKS = "".join(chr(0x2581 + i) for i in range(8))  # from one eighth of a block to all of it
 EVERY = 5.0  # seconds between two looks
 PATIENCE = 4.0  # a look that takes t seconds is followed by at least 4 t of waiting
 
@@ -135,7 +140,7 @@ def line(log: logs.Log, found: Diagnosis) -> str:
 def _screen() -> Iterator[Callable[[logs.Log, Diagnosis], None]]:
     """Give a function that shows the run: in place on a terminal, a line each when piped."""
     try:
-        from rich.console import Console
+        from rich.console import Console, Group
         from rich.live import Live
         from rich.text import Text
     except ModuleNotFoundError:
@@ -146,7 +151,36 @@ def _screen() -> Iterator[Callable[[logs.Log, Diagnosis], None]]:
         yield _print_line
         return
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        yield lambda log, found: live.update(Text(line(log, found)), refresh=True)
+
+        def show(log: logs.Log, found: Diagnosis) -> None:
+            lines = [Text(line(log, found), style="bold"), Text(found.text())]
+            if console.encoding.lower().startswith("utf"):
+                lines.insert(1, Text(sparks(found.curve.loss, console.width - 1)))
+            live.update(Group(*lines), refresh=True)
+
+        yield show
+
+
+def sparks(losses: NDArray[np.float64], width: int) -> str:
+    """Return a curve as one line of blocks, the means of up to `width` parts; x where not finite.
+
+    Examples
+    --------
+    >>> [BLOCKS.find(block) for block in sparks(np.array([4.0, 3.0, 2.0, np.nan, 0.5]), 5)]
+    [7, 5, 3, -1, 0]
+    """
+    means = []
+    for part in np.array_split(losses, min(width, len(losses)) or 1):
+        finite = part[np.isfinite(part)]
+        means.append(finite.mean() if len(finite) else np.nan)
+    values = np.array(means)
+    if not np.isfinite(values).any():
+        return "x" * len(values)
+    low, high = np.nanmin(values), np.nanmax(values)
+    if low > 0 and high > RATIO_FOR_LOG * low:
+        values, low, high = np.log(values), np.log(low), np.log(high)
+    heights = (values - low) / ((high - low) or 1.0) * (len(BLOCKS) - 1)
+    return "".join(BLOCKS[round(h)] if np.isfinite(h) else "x" for h in heights)
 
 
 def _print_line(log: logs.Log, found: Diagnosis) -> None:

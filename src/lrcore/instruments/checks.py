@@ -88,11 +88,13 @@ def _error(part: Part) -> float:
     k = len(y)
     if k < 4:
         return math.inf
+    scale = float(abs(y).max()) or 1.0
+    y = y / scale  # so that the squares of losses which explode do not overflow
     x = np.linspace(-0.5, 0.5, k)
     rest = y - y.mean() - x * (x @ y) / (x @ x)
     lag = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300) + 2 / k
     lag = min(max(lag, 0.0), 0.8)
-    return math.sqrt(float(rest @ rest) / (k - 2) / k * (1 + lag) / (1 - lag))
+    return scale * math.sqrt(float(rest @ rest) / (k - 2) / k * (1 + lag) / (1 - lag))
 
 
 def diverged(curve: Curve, at: Levels) -> Found | None:
@@ -113,7 +115,10 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     ratio = at.last / at.start if at.start > 0 else NAN
     values = {"last": at.last, "best": at.best}
     span = (at.best_stop, curve.steps)
-    if sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]:
+    exploded = _floor(curve) > LIMIT["exploded_ratio"] * _top(curve) > 0
+    if exploded or (
+        sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]
+    ):
         line = LIMIT["diverged_ratio"]
         return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
     high = at.best > 0 and at.last / at.best > LIMIT["level_ratio"]
@@ -121,6 +126,18 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
         line = LIMIT["level_ratio"]
         return Found("diverged", *span, "level", at.last / at.best, 1.0, line, 0.95, values)
     return None
+
+
+def _top(curve: Curve) -> float:
+    """The highest loss of the first tenth; NaN if none is finite."""
+    high = curve["high"][: max(len(curve) // 10, 1)]
+    return float(high.max())
+
+
+def _floor(curve: Curve) -> float:
+    """The lowest loss of the last tenth."""
+    low = curve["low"][-max(len(curve) // 10, 1) :]
+    return float(low.min())
 
 
 def nonfinite(curve: Curve) -> Found | None:

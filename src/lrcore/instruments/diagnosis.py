@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import checks, words
 from ._inputs import Given, read
 from .curve import Curve
@@ -237,7 +239,8 @@ def judge(
     curve: Curve, *, rule: Any = None, lang: str = "en", given: Given | None = None
 ) -> Diagnosis:
     """Return the diagnosis of a curve; `given` has the numbers of its steps, if it was a log's."""
-    verdict, confidence, found, rates = checks.all_of(curve, rule)
+    with np.errstate(over="ignore", invalid="ignore"):  # losses that explode
+        verdict, confidence, found, rates = checks.all_of(curve, rule)
     findings = [Finding(*one) for one in found]
     if given is not None:
         findings += [_note(code, values, curve.steps) for code, values in given.notes]

@@ -101,19 +101,22 @@ def trend(part: Part, field: str = "loss") -> Trend:
     if k < 5:
         return Trend(0.0, 0.0, math.inf)
     x = np.linspace(-0.5, 0.5, k)
+    scale = float(abs(y).max()) or 1.0
+    y = y / scale  # so that the squares of losses which explode do not overflow
     change = float(x @ y / (x @ x))
     rest = y - y.mean() - change * x
     square = float(rest @ rest)
-    floor = (1e-9 * float(abs(y).max())) ** 2 * k  # below that it is rounding
+    floor = 1e-18 * k  # below that it is rounding
     if square <= floor:
         flat = change * change * float(x @ x) <= floor
-        return Trend(0.0 if flat else math.copysign(40.0, change), change, math.sqrt(floor) / k)
+        z = 0.0 if flat else math.copysign(40.0, change)
+        return Trend(z, scale * change, scale * math.sqrt(floor) / k)
     lag = float(rest[1:] @ rest[:-1]) / square + 2 / k  # a fitted line leaves about -2/k
     lag = min(max(lag, 0.0), 0.9)
     wider = (1 + lag) / (1 - lag)
     variance = square / (k - 2) * wider
     t = change / math.sqrt(variance / float(x @ x))
-    return Trend(normal_score(t, k - 2), change, math.sqrt(variance / k))
+    return Trend(normal_score(t, k - 2), scale * change, scale * math.sqrt(variance / k))
 
 
 def normal_score(t: float, df: float) -> float:

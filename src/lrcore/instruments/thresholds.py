@@ -30,6 +30,7 @@ TABLE = {
     "alpha": Threshold(5e-4, NULL),
     "falling_z": Threshold(-3.0, NULL),
     "diverged_ratio": Threshold(2.0, CHOSEN),
+    "exploded_ratio": Threshold(10.0, CHOSEN),
     "level_ratio": Threshold(1.25, CHOSEN),
     "level_z": Threshold(6.0, SYNTHETIC),
     "regained": Threshold(0.5, CHOSEN),

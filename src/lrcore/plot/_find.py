@@ -124,7 +124,9 @@ def _draw_probes(ax: Axes, result: LRFindResult) -> None:
     low, high = ax.get_ylim()
     good = np.isfinite(ends)
     if good.any():
-        ax.set_ylim(min(low, ends[good].min() - 0.05 * (high - low)), high)
+        least = ends[good].min()
+        below = least / 1.5 if ax.get_yscale() == "log" else least - 0.05 * (high - low)
+        ax.set_ylim(min(low, below), high)
     dots: Look = {"linestyle": "none", "markersize": 7, "markeredgecolor": "white", "zorder": 4}
     top = np.where(good & (ends <= high), ends, high)
     label = f"end of {result.horizon} updates at one rate"
