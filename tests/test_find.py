@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from small_run import MAKERS, after, shared, twins
 
 import lrcore
 from lrcore import LRFinder, lr_find, lr_range_test
-from lrcore.instruments import _suggest, family
+from lrcore.instruments import _judge, _suggest, family
 
 
 class Regression:
@@ -295,6 +296,39 @@ def test_labels_without_meaning():
     assert "no rate lowers the loss" in found.reasons[0]
 
 
+def test_what_is_learned_at_once():
+    """A little is to be learned, and a third of the best rate has learned it, too."""
+    w = np.full(1, 0.9)
+    found = lr_find(
+        lrcore.SGD(w, lr=0.1), lambda b: (1 + 0.5 * float(w @ w) + 0.01 * b, w.copy()), [0, 1, 2]
+    )
+    assert not found.reliable
+    assert "falls by 29 % and then stays" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, None),
+        ({"finite": False}, "not finite from the start"),
+        ({"moves": False}, "the gradient is zero"),
+        ({"drop": 0.1}, r"10\.0 % at best; 20 % are asked for"),
+        ({"drop": math.nan}, "no rate lowers the loss by much"),
+        ({"z": 3.0}, r"varies between batches \(3\.0 standard errors, 4\.5"),
+        ({"z": math.inf}, None),
+        ({"behind": 0.05}, "falls by 40 % and then stays"),
+        ({"behind": 0.05, "drop": 0.9}, None),
+        ({"behind": math.nan}, None),
+    ],
+)
+def test_what_speaks_against_an_answer(changes, text):
+    sign = _judge.Sign(drop=0.4, enough=0.2, z=9.0, behind=0.3, moves=True, finite=True)
+    said = _judge._against([sign._replace(**changes)])
+    assert bool(said) == (text is not None)
+    if text is not None:
+        assert re.search(text, said[0])
+
+
 def test_a_model_that_is_trained():
     job = Regression(noise=1.0)
     opt = lrcore.SGD(job.w, lr=0.1)
@@ -429,6 +463,16 @@ def test_the_gain_ratio_of_a_parabola():
     )
     before = found.lrs < 0.3  # until the loss is so small that its digits are gone
     assert np.allclose(found.gains[before], 1 - found.lrs[before] * curvature / 2)
+
+
+def test_gains_are_of_steps_downhill():
+    told = [
+        np.array(x) for x in ([2.0, 2.0, 2.0, 2.0], [1.0, 3.0, 1.0, np.inf], [-2.0, -2.0, 1.0, -1])
+    ]
+    found = _suggest.gains(*told)
+    assert found[:2].tolist() == [0.5, -0.5]
+    assert np.isnan(found[2])
+    assert found[3] == -math.inf
 
 
 def test_families():
