@@ -41,15 +41,15 @@ STABLE = 0.3
 MIDDLE = Family(0.4, 0.0, -0.3)
 #: Decades from the answer to the ends of the interval: where short trainings show a flat bowl, and
 #: where a decade from its bottom to that side the score is worse by 1.
-BELOW, ABOVE = (1.7, 0.9), (1.5, 1.1)
+BELOW, ABOVE = (1.75, 0.95), (1.55, 1.15)
 #: The same without short trainings; and without a family.
 ALONE_BELOW, ALONE_ABOVE, UNKNOWN_WIDER = 1.5, 1.8, 1.25
 #: What must be learned for an answer to be trusted: a share of the loss, by short trainings and by
 #: a sweep, whose best moment is chosen; and as many standard errors.
-DROP, DROP_ALONE, SURE = 0.15, 0.2, 4.5
+DROP, DROP_ALONE, SURE = 0.14, 0.2, 4.5
 #: Where the loss falls by less than the first share, a rate half a decade lower must be behind in
 #: the end by the second share of that; otherwise there was little to learn, and it is learned.
-MUCH, BEHIND = 0.55, 0.08
+MUCH, BEHIND = 0.55, 0.06
 #: Share of the whole fall that counts as falling or rising.
 RANGE = 0.1
 #: What the usual rules are called.
