@@ -148,7 +148,7 @@ def test_what_is_measured_without_being_asked():
 
 @pytest.mark.parametrize(
     ("microseconds", "every"),
-    [(1, 512), (10, 256), (30, 128), (200, 16), (250, 16), (500, 8), (600, 1), (1e5, 1)],
+    [(1, 1024), (10, 256), (5, 512), (30, 128), (200, 16), (250, 16), (500, 8), (600, 1), (1e5, 1)],
 )
 def test_how_often_steps_are_measured_follows_from_the_time_of_the_loop(
     monkeypatch, microseconds, every

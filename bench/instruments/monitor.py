@@ -2,8 +2,8 @@
 
 A loop of AdamW steps and nothing else, the worst case: with a monitor as it is by default, with one
 that measures all steps, with ``stats=True`` alone, and twice without anything, since the second
-says how far to trust the rest. Rounds are interleaved; of each the ratio to the plain loop of the
-same round, its median and quartiles. With ``--cpu`` one thread, and the time it had a core: for a
+says how far to trust the rest. Rounds are interleaved; of each the ratio to the plain loops of
+its round, as median and quartiles. With ``--cpu`` one thread, and the time it had a core: for a
 machine that others use. Then the same beside a batch that takes a millisecond.
 """
 
@@ -25,14 +25,12 @@ KINDS = ("plain", "plain again", "Monitor", "Monitor, every=1", "stats=True", "u
 HEAD = "| parameters | batch | step | Monitor | every=1 | stats=True | plain again | one update() |"
 
 
-def made(kind: str, n: int) -> tuple[Any, Any]:
-    """An optimizer and what watches it."""
-    w = np.random.default_rng(0).standard_normal(n).astype(np.float32)
-    opt = lrcore.AdamW(w, lr=1e-6, stats=kind == "stats=True")
-    if not kind.startswith(("Monitor", "update")):
-        return opt, None
-    every = {"Monitor": None, "Monitor, every=1": 1, "update alone": 0}[kind]
-    return opt, lrcore.Monitor(opt, every=every, on_divergence="ignore")
+def made(kind: str, opt: lrcore.Optimizer) -> Any:
+    """What watches an optimizer, and has made up its mind how often to measure; None: nothing."""
+    if kind.startswith("plain"):
+        return None
+    every = {"Monitor": None, "update alone": 0}.get(kind, 1)
+    return lrcore.Monitor(opt, every=every, on_divergence="ignore")
 
 
 def seconds(kind: str, opt: Any, monitor: Any, g: Any, losses: list[float], batch: float,
@@ -43,38 +41,44 @@ def seconds(kind: str, opt: Any, monitor: Any, g: Any, losses: list[float], batc
         for loss in losses:
             monitor.update(loss)
     else:
+        told = monitor is not None and kind != "stats=True"
         for loss in losses:
             if batch:
                 end = clock() + batch
                 while clock() < end:
                     pass
             step(g)
-            if monitor is not None:
+            if told:
                 monitor.update(loss)
     return (clock() - start) / len(losses)
 
 
 def measure(n: int, batch: float, rounds: int, clock: Callable[[], float]) -> dict[str, Any]:
-    """All kinds, round by round in turns."""
+    """All kinds on one optimizer, so that nothing lies elsewhere; round by round in turns."""
     updates = 64 if batch else max(512, min(4096, 10**8 // n))
     rng = np.random.default_rng(1)
-    g = rng.standard_normal(n).astype(np.float32)
+    w, g = rng.standard_normal((2, n)).astype(np.float32)
     losses = (2 + 0.3 * rng.standard_normal(updates)).tolist()
-    watched = {kind: made(kind, n) for kind in KINDS}
+    opt, every = lrcore.AdamW(w, lr=1e-6), 0
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for i in range(rounds + 1):
+    for i in range(rounds):
         for kind in KINDS if i % 2 else KINDS[::-1]:
-            spent = seconds(kind, *watched[kind], g, losses, batch, clock)
-            if i:  # the first is for the caches, and for the monitor to choose
-                times[kind].append(spent)
-    plain = np.array(times["plain"])
+            monitor = made(kind, opt)
+            seconds("plain" if monitor is None else "Monitor", opt, monitor, g, losses[:24], batch,
+                    clock)  # fmt: skip
+            times[kind].append(seconds(kind, opt, monitor, g, losses, batch, clock))
+            if kind == "Monitor":
+                every = opt._layout.watched
+            if monitor is not None:
+                monitor.close()
+    plain = (np.array(times["plain"]) + times["plain again"]) / 2
     ratios = {kind: np.percentile(np.array(v) / plain, (25, 50, 75)) for kind, v in times.items()}
     return {
         "parameters": n,
         "batch": batch,
         "step": float(np.median(plain)),
         "update": float(np.median(times["update alone"])),
-        "every": watched["Monitor"][0]._layout.watched,
+        "every": every,
         "ratios": {kind: list(map(float, ratio)) for kind, ratio in ratios.items()},
     }
 
@@ -102,7 +106,7 @@ def main() -> None:
     clock = time.thread_time if chosen.cpu else time.perf_counter
     if chosen.cpu:
         lrcore.set_num_threads(1)
-    sizes, rounds = ((1000, 100_000), 5) if chosen.quick else (SIZES, 31)
+    sizes, rounds = ((1000, 100_000), 5) if chosen.quick else (SIZES, 15)
     print(f"{lrcore.get_num_threads()} threads, {lrcore.get_isa()}, AdamW in float32\n")
     print(f"{HEAD}\n|{'---|' * (HEAD.count('|') - 1)}")
     found = []

@@ -34,7 +34,7 @@ SKIPPED = 10  # losses in a row that are not finite, where steps may be skipped
 #: Unless asked otherwise, four steps in SELDOM are measured at first; once ROUNDS times FOUR steps
 #: have shown how long the loop takes, as often as costs no more than SHARE of that. What it costs
 #: is what bench/instruments/monitor.py finds, amply: seconds a step and parameter.
-FOUR, SELDOM, ROUNDS, SHARE = 4, 512, 4, 0.03
+FOUR, SELDOM, ROUNDS, SHARE = 4, 1024, 4, 0.03
 COST_STEP, COST_PARAMETER = 1e-6, 5e-10
 SMALL = 4096  # parameters, below which all steps are measured: it takes a microsecond or two
 
@@ -85,7 +85,7 @@ class Monitor(Callback):
     every : int >= 0, optional
         Measure four updates in a row out of so many; 1 to 4 measure all, 0 none. The default
         measures all where there are fewer than 4096 parameters, and otherwise as often as a loop
-        becomes 3 % longer by: it takes the time of 16 updates, and stays at one of 1, 8, 16 ... 512
+        becomes 3 % longer by: it takes the time of 16 updates, and stays at one of 1, 8, 16 ... 1024
         (where a loop makes steps and nothing else). Of no effect where `opt` was made with
         ``stats=True``, which measures all steps.
     on_divergence : {"warn", "raise", "ignore"}, default "warn"
@@ -318,7 +318,7 @@ class Monitor(Callback):
             return
         seconds = FOUR * (COST_STEP + COST_PARAMETER * self._timed)
         share = seconds / SHARE / max(self._fastest / FOUR, 1e-9)
-        every = next((2**k for k in range(3, 9) if share <= 2**k), SELDOM)
+        every = next((2**k for k in range(3, 10) if share <= 2**k), SELDOM)
         self._timed, self._next = 0, BLOCK
         if self._before is not None:
             self._opt._watch(1 if share <= FOUR else every)
