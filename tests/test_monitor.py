@@ -128,7 +128,7 @@ def test_what_is_measured_without_being_asked():
     """All steps of few parameters and where the optimizer measures; otherwise a few."""
     small, large = np.zeros(module.SMALL - 1), np.zeros(module.SMALL)
     assert lrcore.Monitor(lrcore.SGD(small))._opt._layout.watched == 1
-    assert lrcore.Monitor(lrcore.SGD(large))._opt._layout.watched == module.EVERY
+    assert lrcore.Monitor(lrcore.SGD(large))._opt._layout.watched == module.SELDOM
     opt = lrcore.SGD(large, stats=True)
     with lrcore.Monitor(opt, every=100):
         for _ in range(6):
@@ -144,6 +144,32 @@ def test_what_is_measured_without_being_asked():
     outer.close()
     with pytest.raises(RuntimeError, match="stats=True"):
         repr(plain.stats)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "every"),
+    [(1, 1024), (10, 256), (5, 512), (30, 128), (200, 16), (250, 16), (500, 8), (600, 1), (1e5, 1)],
+)
+def test_how_often_steps_are_measured_follows_from_the_time_of_the_loop(
+    monkeypatch, microseconds, every
+):
+    """3 % of it, where four of 30,000 parameters are taken for 64 us; a pause does not count."""
+    now = [0.0]
+    monkeypatch.setattr(module, "perf_counter", lambda: now[0])
+    w = np.zeros(30_000)
+    opt = lrcore.SGD(w)
+    monitor = lrcore.Monitor(opt)
+    seen = []
+    for t in range(600):
+        opt.step(w)
+        now[0] += 1.0 if t in (3, 9, 17) else microseconds * 1e-6
+        monitor.update(1.0)
+        seen.append(monitor.measured)
+    assert opt._layout.watched == every
+    assert seen[:20] == [True] * 4 + [False] * 16
+    assert seen[20:] == [t % every < 4 or every == 1 for t in range(20, 600)]
+    monitor.close()
+    assert opt._layout.watched == 0
 
 
 def test_steps_of_some_rows_go_on():

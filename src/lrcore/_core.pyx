@@ -483,7 +483,8 @@ cdef class Plan:
     def measure(self, int64_t every):
         """Measure a few of `every` steps, none with a RowGrad; 0: all, and refuse RowGrads."""
         self.every = every
-        self._measure(True)
+        if every == 0:
+            self._measure(True)
 
     cdef int _measure(self, bint on) except -1:
         """Go on or stop to measure. What is not followed by the next step is no trace of it."""

@@ -199,19 +199,23 @@ class Optimizer(Rule):
         progress = self._progress
         self._publish(*planned(type(self), layout, progress), progress)
 
-    def _watch(self, every: int) -> int:
-        """Measure a few of `every` steps, 0: none, where ``stats`` is not on; returns what was."""
-        with self._alone():
-            before = self._layout.watched
-            if every != before:
-                self._replan(self._layout._replace(watched=every))
-        return before
-
     def _publish(self, layout: Layout, plan: _core.Plan, progress: Progress) -> None:
         self._layout = layout
         self._plan = plan
         self._good_steps = progress.good_steps
         self._show(None)
+
+    def _watch(self, every: int) -> int:
+        """Measure a few of `every` steps, 0: none, where ``stats`` is not on; returns what was."""
+        with self._alone():
+            before = self._layout.watched
+            layout = self._layout._replace(watched=every)
+            if before and every and not layout.whole.stats:
+                self._layout = layout
+                self._plan.measure(every)
+            elif every != before:
+                self._replan(layout)
+        return before
 
     def _show(self, average: str | None) -> None:
         """Note which average the parameters hold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from copy import copy
 from math import inf, isfinite, nan
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,12 @@ __all__ = ["DivergedError", "DivergedWarning", "Monitor"]
 ROWS = 4096  # updates that wait for the curve
 BLOCK = 128  # updates between two looks at the level of the loss
 SKIPPED = 10  # losses in a row that are not finite, where steps may be skipped
-EVERY = 512  # four steps in so many are measured unless asked otherwise; see bench/monitor.py
-SMALL = 4096  # parameters, below which measuring takes a microsecond or two at most
+#: Unless asked otherwise, four steps in SELDOM are measured at first; once ROUNDS times FOUR steps
+#: have shown how long the loop takes, as often as costs no more than SHARE of that. What it costs
+#: is what bench/instruments/monitor.py finds, amply: seconds a step and parameter.
+FOUR, SELDOM, ROUNDS, SHARE = 4, 1024, 4, 0.03
+COST_STEP, COST_PARAMETER = 1e-6, 5e-10
+SMALL = 4096  # parameters, below which all steps are measured: it takes a microsecond or two
 
 LOSS, VAL_LOSS, LR = (_core.RECORD.index(name) for name in ("loss", "val_loss", "lr"))
 COLUMNS = {name: _core.RECORD.index(name) for name in STATS}
@@ -78,10 +83,11 @@ class Monitor(Callback):
     lang : {"en", "zh"}, default "en"
         The language of reports and warnings.
     every : int >= 0, optional
-        Measure four updates in a row out of so many; 1 to 4 measure all, 0 none. The default is
-        512, so that steps over 100,000 parameters take no more than 5 % longer, and 1 where there
-        are fewer than 4096 parameters. Of no effect where `opt` was made with ``stats=True``,
-        which measures all steps.
+        Measure four updates in a row out of so many; 1 to 4 measure all, 0 none. The default
+        measures all where there are fewer than 4096 parameters, and otherwise as often as a loop
+        becomes 3 % longer by: it takes the time of 16 updates, and stays at one of 1, 8, 16 ... 1024
+        (where a loop makes steps and nothing else). Of no effect where `opt` was made with
+        ``stats=True``, which measures all steps.
     on_divergence : {"warn", "raise", "ignore"}, default "warn"
         What to do, once, when the run has diverged: a `DivergedWarning`, a `DivergedError`, or
         nothing; `stop` says so in any case.
@@ -95,8 +101,8 @@ class Monitor(Callback):
     -----
     What it measures: the cosine of gradient and previous step, the norms of gradients, steps and
     parameters, and, where `update` is also told the loss of the same batch after the step, the gain
-    ratio. A diagnosis is the surer the more there is of them: where a batch takes a millisecond,
-    ``every=1`` costs some percent of that and is the better choice.
+    ratio. A diagnosis is the surer the more there is of them. Which steps are measured may differ
+    from run to run by default, since times do; with `every` it does not.
 
     An optimizer that was made without ``stats=True`` measures from the next step on, and has
     `Optimizer.stats` of the last step that was measured; this takes 4 bytes a parameter, see
@@ -141,7 +147,10 @@ class Monitor(Callback):
         always = opt._layout.whole.stats
         if every is None:
             size = sum(leaf.array.size for leaf in opt._layout.leaves)
-            every = EVERY if size >= SMALL else 1
+            every = SELDOM if size >= SMALL else 1
+            self._timed = 0 if every == 1 or always else size
+        else:
+            self._timed = 0
         every = COUNT.check("Monitor", "every", every)
         self._on_divergence = ON_DIVERGENCE.check("Monitor", "on_divergence", on_divergence)
         self._opt, self._lang = opt, LANGUAGE.check("Monitor", "lang", lang)
@@ -149,7 +158,8 @@ class Monitor(Callback):
         self._curve = Curve()
         self._rows = np.empty((ROWS + 1, len(_core.RECORD)))
         self._n = 0  # rows that wait
-        self._next = BLOCK  # the row at which the level is looked at
+        self._next = FOUR if self._timed else BLOCK  # the row at which there is more to do
+        self._since, self._fastest = nan, inf  # of FOUR updates: when they began; the least time
         self._bad = 0  # losses in a row that are not finite, up to this one
         self._last_bad = -1
         self._lowest = inf  # level of a block
@@ -278,6 +288,9 @@ class Monitor(Callback):
 
     def _look(self) -> None:
         """Look at the level of the last block; as thoroughly as `diagnose` where it has risen."""
+        if self._timed:
+            self._time()
+            return
         block = self._rows[self._next - BLOCK : self._next, LOSS]
         level = float(block.mean())
         if level - level != 0:
@@ -295,6 +308,20 @@ class Monitor(Callback):
             found = checks.diverged(curve, checks.levels(curve))
             if found is not None and found.statistic != "nonfinite":
                 self._diverged()
+
+    def _time(self) -> None:
+        """Find out how often to measure: the loop's own time is that of its fastest few updates."""
+        now = perf_counter()
+        self._fastest = min(self._fastest, now - self._since) if self._next > FOUR else inf
+        self._since, self._next = now, self._next + FOUR
+        if self._next <= (1 + ROUNDS) * FOUR:
+            return
+        seconds = FOUR * (COST_STEP + COST_PARAMETER * self._timed)
+        share = seconds / SHARE / max(self._fastest / FOUR, 1e-9)
+        every = next((2**k for k in range(3, 10) if share <= 2**k), SELDOM)
+        self._timed, self._next = 0, BLOCK
+        if self._before is not None:
+            self._opt._watch(1 if share <= FOUR else every)
 
     def _diverged(self) -> None:
         """Say so, once."""
