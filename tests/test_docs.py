@@ -169,6 +169,34 @@ def test_the_gallery_shows_every_schedule_and_is_small():
     assert (ROOT / "docs" / "schedules.png").stat().st_size < 150_000
 
 
+@pytest.fixture(scope="module")
+def pictures():
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("sklearn")
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "pictures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_picture_is_there_and_small(pictures):
+    for name in pictures.PICTURES:
+        assert 5_000 < (ROOT / "docs" / f"{name}.png").stat().st_size < pictures.MOST
+
+
+def test_a_picture_is_drawn_anew(pictures, tmp_path, capsys, monkeypatch):
+    pictures.main(["descent", "--to", str(tmp_path)])
+    assert capsys.readouterr().out == f"{tmp_path / 'descent.png'}\n"
+    assert (tmp_path / "descent.png").stat().st_size > 5_000
+    with pytest.raises(SystemExit):
+        pictures.main(["sunset"])
+    assert "sunset: there is no such picture; find, training" in capsys.readouterr().err
+    monkeypatch.setattr(pictures, "MOST", 1000)
+    with pytest.raises(SystemExit):
+        pictures.main(["descent", "--to", str(tmp_path)])
+    assert "more than 1,000" in capsys.readouterr().err
+
+
 CHOOSING = (ROOT / "docs" / "choosing.md").read_text()
 COMMANDS = re.findall(r"^(lrcore .+)$", CHOOSING, re.MULTILINE)
 

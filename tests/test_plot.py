@@ -349,6 +349,8 @@ def test_a_sweep():
     assert (high - low) / 2 == pytest.approx(result.errors)
     assert len(labelled(ax)["one run"].get_xdata()) == 10
     assert "one standard error above the best" in words(ax)
+    (limit,) = (y[0] for x, y in lines(ax) if list(x) == [0, 1] and y[0] == y[1])
+    assert limit == pytest.approx(0.315 + 0.005)
     assert (result.best, result.chosen) == (1.0, 1.0) or "best: 1" in words(ax)
     assert_readable(ax)
 
@@ -709,11 +711,13 @@ def test_one_sweep_and_short_trainings():
 
 
 def test_gains_at_every_second_rate():
-    result = range_test(1)
-    result.gains[::2] = np.nan
-    below = plot.lr_find(result).figure.axes[-1]
-    assert np.isfinite(lines(below)[0][1]).all()
-    assert len(lines(below)[0][1]) == 28
+    for repeats in (1, 3):
+        result = range_test(repeats)
+        result.gains[..., ::2] = np.nan
+        below = plot.lr_find(result).figure.axes[-1]
+        drawn_gains = [y for x, y in lines(below) if len(x) > 2]
+        assert len(drawn_gains) == (1 if repeats == 1 else 4)
+        assert all(np.isfinite(y).all() and len(y) == 28 for y in drawn_gains)
 
 
 @pytest.mark.parametrize("near", [1.0, 1.001])

@@ -66,6 +66,18 @@ def lr_find(result: LRFindResult, ax: Axes | None = None) -> Axes:
     ------
     ImportError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, lrcore
+    >>> x = np.zeros(2)
+    >>> opt = lrcore.SGD(x, lr=0.1)
+    >>> def loss_and_grads(target):
+    ...     return ((x - target) ** 2).sum(), 2 * (x - target)
+    >>> result = lrcore.lr_find(opt, loss_and_grads, [1.0])
+    >>> ax = lrcore.plot.lr_find(result)
+    >>> ax.get_ylabel(), ax.figure.axes[-1].get_ylabel()
+    ('loss', 'gain ratio')
     """
     lrs = np.asarray(result.lrs, dtype=np.float64)
     losses = cut(np.atleast_2d(np.asarray(result.losses, dtype=np.float64)))

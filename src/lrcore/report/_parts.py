@@ -51,13 +51,10 @@ def section(title: str, *parts: str) -> str:
 def verdict(found: Diagnosis, words: Words, lang: str) -> str:
     """The verdict in words, and what to do next."""
     first, *_ = [*found.text(lang).strip().splitlines(), found.verdict]
-    advice = said(found, lang)
     parts = [f'<p class="verdict">{html.text(first)}</p>']
-    if advice:
+    if advice := said(found, lang):
         parts.append(f"<p><strong>{words['advice']}</strong> {html.text(advice)}</p>")
-    return section(
-        words["verdict"], f'<div class="card {_kind(found.verdict)}">{"".join(parts)}</div>'
-    )
+    return f'<section class="card {_kind(found.verdict)}">{"".join(parts)}</section>'
 
 
 def said(found: Diagnosis, lang: str) -> str:

@@ -6,8 +6,7 @@ from __future__ import annotations
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "made": "Made {when} with lrcore {version}",
-        "verdict": "Verdict",
-        "advice": "What to do next",
+        "advice": "What to do next:",
         "run": "The run",
         "findings": "What was found",
         "confidence": "confidence",
@@ -41,8 +40,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "zh": {
         "made": "由 lrcore {version} 生成于 {when}",
-        "verdict": "结论",
-        "advice": "下一步",
+        "advice": "下一步：",
         "run": "训练过程",
         "findings": "发现",
         "confidence": "置信度",
