@@ -295,7 +295,8 @@ def test_the_runs_of_applications_write_its_tables(applications, tmp_path):
     runs["sklearn wine 0"]["score"] = 0.123
     kept.write_text(json.dumps(runs))
     applications.main(command)
-    assert "12.3% right (`LogisticRegression`)" in page.read_text()  # what is kept is not made again
+    text = page.read_text()
+    assert "12.3% right (`LogisticRegression`)" in text  # what is kept is not made again
 
 
 def test_every_task_is_on_the_page_of_applications(applications):

@@ -17,7 +17,7 @@ WIDTH = 16  # of the vector that stands for a character
 HIDDEN = 128
 ROWS, SCORED = 4096, 60_000  # scored at once, and in all at most
 RARE, UNKNOWN = 20, "?"  # a character that comes less often is written as the second
-RATES = {"SGD": 1.0, "AdamW": 0.01}
+RATES = {"SGD": 3.0, "AdamW": 0.01}
 
 
 @dataclass(frozen=True, eq=False)
