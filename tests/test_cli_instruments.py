@@ -377,6 +377,23 @@ def test_processes_give_the_same_sweep(call):
     assert alone["scores"] == together["scores"]
 
 
+@pytest.mark.slow
+def test_ctrl_c_in_a_sweep_keeps_what_was_reached():
+    argv = ("sweep", "linear", "--epochs", "20000", "--seeds", "9", "--jobs", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert b"SGD: 7 rates x 9 seeds" in process.stdout.readline()
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"")
+    assert re.search(rb"Interrupted: \d+ of 63 runs were made", out)
+
+
 def test_the_grid_is_round_the_usual_rate(call):
     found = parse(call("sweep", *linear, "--seeds", "1", "--json")[1])
     assert len(found["lrs"]) == 7
