@@ -127,6 +127,15 @@ def test_what_the_steps_did_is_read(call, log):
     assert found["columns"] == {"loss": "loss", "lr": "lr", "step": "step", "cos": "cos"}
 
 
+@pytest.mark.parametrize("text", ["step,loss\n", "loss\n2.5\n"])
+def test_a_log_that_has_just_begun(call, tmp_path, text):
+    path = tmp_path / "run.csv"
+    path.write_text(text)
+    status, out, err = call("diagnose", path)
+    assert (status, err) == (3, "")
+    assert "losses" in out
+
+
 def test_it_speaks_chinese(call, log):
     _, out, _ = call("diagnose", log("diverged"), "--lang", "zh")
     assert re.search("[\N{CJK UNIFIED IDEOGRAPH-4E00}-\N{CJK UNIFIED IDEOGRAPH-9FA5}]{4}", out)
@@ -368,6 +377,23 @@ def test_processes_give_the_same_sweep(call):
     assert alone["scores"] == together["scores"]
 
 
+@pytest.mark.slow
+def test_ctrl_c_in_a_sweep_keeps_what_was_reached():
+    argv = ("sweep", "linear", "--epochs", "20000", "--seeds", "9", "--jobs", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert b"SGD: 7 rates x 9 seeds" in process.stdout.readline()
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"")
+    assert re.search(rb"Interrupted: \d+ of 63 runs were made", out)
+
+
 def test_the_grid_is_round_the_usual_rate(call):
     found = parse(call("sweep", *linear, "--seeds", "1", "--json")[1])
     assert len(found["lrs"]) == 7
@@ -379,6 +405,19 @@ def test_a_sweep_in_which_all_diverge_is_a_fault(call):
     status, out, _ = call("sweep", *linear, "--lrs", "30,300", "--seeds", "1")
     assert status == 1
     assert "Every rate diverged" in out
+
+
+def test_a_run_that_was_stopped_has_diverged_whatever_its_last_score(monkeypatch):
+    from lrcore import tasks
+    from lrcore.cli._trials import Trial, plain
+
+    args = cli._parser().parse_args(["sweep", "linear"])
+    trial = Trial(plain(args), "train_loss")
+    run = tasks.Run(history=[{"epoch": 0, "train_loss": 1.0}])
+    monkeypatch.setattr(tasks, "fit", lambda *args: run)
+    assert trial(0.1, 0) == 1.0
+    run.stopped = "diverged"
+    assert trial(0.1, 0) == np.inf
 
 
 def test_optimizers_are_compared(call):

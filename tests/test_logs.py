@@ -88,6 +88,8 @@ CONSOLE = "Epoch 1/2\n9/9 - 3s - loss: 2.0 - val_loss: 2.5\nEpoch 2/2\n9/9 - 3s 
         ("step,loss,val_loss\n1,2,\n2,,3\n", [2], None, [3], [1], "update"),
         ("step,loss,val_loss\n1,2,nan\n2,nan,3\n3,1,nan\n", [2, 1], None, [3, NAN], [1, 3], "update"),
         ("epoch,loss,val_loss\n1,2,2\n2,nan,2\n", [2, NAN], None, [2, 2], [1, 2], "epoch"),
+        ("step,train_loss,loss_avg\n1,,3\n2,,2\n3,5,1\n", [3, 2, 1], None, None, [1, 2, 3], "update"),
+        ('{"loss": 1}, {"loss": 2}\n{"loss": 3}\n{"loss": 4}\n', [3, 4], None, None, None, "row"),
         ("step,loss\r\n1,2\r\n\r\n2,1", [2, 1], None, None, [1, 2], "update"),
     ],
 )  # fmt: skip
@@ -151,9 +153,11 @@ def test_columns_can_be_said():
         ("step,loss\n1,2\n", {"loss": "los"}, "--loss: no column 'los' (did you mean 'loss'?); the columns are 'step', 'loss'"),
         ("step,loss\n1,2\n", {"val_loss": "accuracy"}, "--val-loss: no column 'accuracy'; the columns are"),
         ("step,loss\n1,2\n2,oops\n", {}, "line 3: loss must be a number, got 'oops'"),
-        ("step,loss\nx,2\n2,3\n", {}, "line 2: step must be a number, got 'x'"),
+        ("step,loss\n1,oops\n", {}, "line 2: loss must be a number, got 'oops'"),
+        ("step,loss\nx,2\n2,3\n", {"step": "step"}, "line 2: step must be a number, got 'x'"),
         ('step,loss\n1,2\n\n2,"3\n3,4\n', {}, "line 4: loss must be a number"),
         ("step,loss\n1,2\n2,3,4\n", {}, "line 3 has 3 fields, but the header has 2; mend that line"),
+        ("step,loss,note\n1,2\n3,4,x,y\n", {}, "line 3 has 4 fields, but the header has 3"),
         ("loss,loss\n1,2\n", {}, "two columns are named 'loss'; rename one"),
         ('{"loss": 3}\n{"loss": "high"}\n', {}, "line 2: loss must be a number, got 'high'"),
         ('[{"loss": 3}, {"loss": true}]', {}, "record 2: loss must be a number, got 'True'"),
@@ -206,6 +210,14 @@ def test_lines_that_are_broken_are_counted():
     assert log.notes == ("line 3 is not a JSON object: left out",)
 
 
+def test_what_only_sounds_like_a_rate_is_left_out():
+    log = logs.parse("loss,lr_scheduler,step\n2,cosine,1\n1,cosine,x\n")
+    assert log.columns == {"loss": "loss"}
+    assert log.notes == ("'step' is not all numbers (line 3: 'x'): left out",)
+    both = logs.parse("loss,train_loss\nmse,2\nmse,1\n")
+    same(both.losses, [2, 1])
+
+
 def test_a_header_alone_is_a_run_without_losses():
     log = logs.parse("step,loss\n")
     assert len(log.losses) == 0
@@ -232,9 +244,12 @@ def test_pieces_do_not_matter(monkeypatch):
 def test_quick_and_careful_reading_agree(monkeypatch, separator):
     from lrcore.instruments import _parse
 
-    cells = [["step", "loss", "lr"], ["1", "2.5e-1", ""], ["2", "nan", "1"], ["3", "", "-inf"]]
+    cells = [["step", "loss", "lr", "cos"], ["1", "2.5e-1", "", ""], ["2", "nan", "1", ".5"]]
+    cells += [["3", "", "", ""], ["4", "", "-inf", ""]]
     text = "\n".join(separator.join(row) for row in cells)
-    quick = logs.parse(text)
+    with monkeypatch.context() as patch:
+        patch.delattr(_parse._Fields, "_slow")
+        quick = logs.parse(text)
     monkeypatch.setattr(_parse._Fields, "_fast", lambda self, piece: None)
     careful = logs.parse(text)
     for name in ("losses", "lrs", "steps"):

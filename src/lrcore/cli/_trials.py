@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -117,6 +118,11 @@ def plain(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{k: v for k, v in vars(args).items() if k not in functions})
 
 
+def ignore_ctrl_c() -> None:
+    """Leave Ctrl-C, which reaches all processes of a terminal, to the one that started them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def processes(jobs: int) -> Iterator[Executor | None]:
     """Give a pool of that many processes, or None for this one alone."""
@@ -126,7 +132,7 @@ def processes(jobs: int) -> Iterator[Executor | None]:
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")  # threads of BLAS do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=ignore_ctrl_c) as pool:
         yield pool
 
 

@@ -109,7 +109,8 @@ def _plot(args: argparse.Namespace) -> int:
             raise Refusal(f"plot: --all draws every schedule; leave {args.name} out")
         from lrcore.plot import gallery
 
-        gallery()[0].figure.savefig(args.output)
+        figure: Any = gallery()[0].figure
+        figure.savefig(args.output)
         return 0
     if args.name is None:
         raise Refusal("plot: say which schedule to draw, or --all")

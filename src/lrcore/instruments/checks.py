@@ -129,15 +129,15 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
 
 
 def _top(curve: Curve) -> float:
-    """The highest loss of the first tenth; NaN if none is finite."""
+    """The highest loss of the first tenth; -inf if none is finite."""
     high = curve["high"][: max(len(curve) // 10, 1)]
-    return float(high.max())
+    return float(high.max(initial=-math.inf))
 
 
 def _floor(curve: Curve) -> float:
-    """The lowest loss of the last tenth."""
+    """The lowest loss of the last tenth; inf if none is finite."""
     low = curve["low"][-max(len(curve) // 10, 1) :]
-    return float(low.min())
+    return float(low.min(initial=math.inf))
 
 
 def nonfinite(curve: Curve) -> Found | None:

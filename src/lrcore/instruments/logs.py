@@ -210,14 +210,23 @@ def _taken(found: Table, given: Mapping[str, str]) -> dict[str, str]:
         taken[role] = column
     ranks = _columns.candidates(found.names)
     counts = {name: int(column.there.sum()) for name, column in found.columns.items()}
+    wrong = {name: column.wrong for name, column in found.columns.items() if column.wrong}
+    losses = {name: count + (name in wrong) for name, count in counts.items()}
     for role in _columns.ROLES:
         free = {
             name: rank
             for name, rank in ranks[role].items()
             if name in counts and (name not in taken.values())
         }
-        column = None if role in given else _columns.choose(free, counts)
-        if column is not None:
+        if role in given:
+            continue
+        column = _columns.choose(free, losses if role == "loss" else counts)
+        if column in wrong and role != "loss":
+            line, cell = wrong[column]
+            found.notes.append(
+                f"{column!r} is not all numbers ({found.place} {line}: {cell[:40]!r}): left out"
+            )
+        elif column is not None:
             taken[role] = column
     if "loss" not in taken:
         empty = [name for name in ranks["loss"] if name in counts and not found.rows]
@@ -225,8 +234,8 @@ def _taken(found: Table, given: Mapping[str, str]) -> dict[str, str]:
             raise LogError(_no_loss(found))
         taken["loss"] = empty[0]
     for name in taken.values():
-        if (wrong := found.columns[name].wrong) is not None:
-            line, cell = wrong
+        if name in wrong:
+            line, cell = wrong[name]
             raise LogError(f"{found.place} {line}: {name} must be a number, got {cell[:40]!r}")
     return {role: taken[role] for role in _columns.ROLES if role in taken}
 
