@@ -10,7 +10,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_plot import VALLEY, falling, range_test, swept
+
+pytest.importorskip("matplotlib")
+
+from pictures import VALLEY, falling, range_test, swept
 
 import lrcore
 from lrcore import report
@@ -87,7 +90,6 @@ def diagnosed(**more):
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_everything_is_on_the_page(tmp_path, lang):
-    pytest.importorskip("matplotlib")
     losses, found = diagnosed()
     test = range_test()
     page = written(
@@ -132,7 +134,6 @@ def test_everything_is_on_the_page(tmp_path, lang):
 
 
 def test_pictures_are_whole_and_inside(tmp_path):
-    pytest.importorskip("matplotlib")
     page = written(tmp_path / "a.html", losses=falling(500))
     (image,) = page.images
     kind, data = image["src"].split(",")
@@ -143,14 +144,12 @@ def test_pictures_are_whole_and_inside(tmp_path):
 
 
 def test_pictures_of_the_same_run_are_the_same(tmp_path):
-    pytest.importorskip("matplotlib")
     losses = falling(500)
     one, two = (written(tmp_path / f"{i}.html", losses=losses).images for i in range(2))
     assert one == two
 
 
 def test_a_diagnosis_alone_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
     _, found = diagnosed(steps=np.arange(0, 20_000, 10))
     assert len(written(tmp_path / "a.html", diagnosis=found).images) == 1
 
@@ -276,7 +275,6 @@ def test_a_page_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     ],
 )
 def test_what_it_refuses(tmp_path, more, error, text):
-    pytest.importorskip("matplotlib")
     with pytest.raises(error) as caught:
         report.write(tmp_path / "a.html", **{"title": "A run", **more})
     assert str(caught.value) == text
