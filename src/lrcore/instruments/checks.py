@@ -19,6 +19,8 @@ from .thresholds import LIMIT
 __all__ = ["Found", "all_of"]
 
 NAN = math.nan
+#: The chances where a run diverged, whatever else was measured.
+DIVERGED = {"too_low": 0.0, "good": 0.05, "too_high": 0.95}
 
 
 class Found(NamedTuple):
@@ -260,10 +262,12 @@ def all_of(curve: Curve, rule: Any) -> tuple[str, float, list[Found], dict[str, 
     up = risen(curve, at) if burst is None else None
     if jumps:
         found.append(_jumps(part, jumps))
-    chances = rate.chances(part, slope, at.start, rule)
+    values = rate.inputs(curve, part, at.start, at.last)
+    measured = rate.kind_of(values) != "l"
+    chances = rate.chances(values) if measured else {}
     if burst is not None:
-        return "diverged", burst.confidence, found, chances
-    _rate_verdict(part, chances, up, found)
+        return "diverged", burst.confidence, found, DIVERGED
+    found += [one for one in (_of_the_rate(part, values, chances), up) if one is not None]
     for code in ("spiking", "lr_too_high", "oscillating", "lr_too_low", "overfitting"):
         for one in found:
             if one.code == code:
@@ -292,29 +296,29 @@ def _jumps(part: Part, count: int) -> Found:
     return Found("rate_jumps", part.start, part.stop, "count", count, 0.0, 0.0, 1.0, values)
 
 
-def _rate_verdict(
-    part: Part, chances: dict[str, float], up: Found | None, found: list[Found]
-) -> None:
-    """Add what the steps say of the rate, or that they do not say it clearly."""
+def _of_the_rate(part: Part, values: dict[str, float], chances: dict[str, float]) -> Found | None:
+    """What the steps say of the rate, or that they do not say it clearly."""
     if not chances:
-        if up is not None:
-            found.append(up)
-        return
+        return None
     best = max(chances, key=chances.__getitem__)
-    name, value, null, line = rate.reason(part, best)
-    shares = {key: round(100 * share) for key, share in chances.items()}
-    if best != "good" and chances[best] >= LIMIT["assert_chance"]:
-        code = f"lr_{best}"
-        found.append(
-            Found(code, part.start, part.stop, name, value, null, line, chances[best], shares)
-        )
-    elif chances[best] < LIMIT["clear_chance"]:
-        code = "rate_unclear"
-        found.append(
-            Found(code, part.start, part.stop, name, value, null, line, chances[best], shares)
-        )
-    if up is not None:
-        found.append(up)
+    if best == "good" and chances[best] >= LIMIT["clear_chance"]:
+        return None
+    side = best if best != "good" else max(("too_low", "too_high"), key=chances.__getitem__)
+    sure = chances[best] >= LIMIT["assert_chance"]
+    said: dict[str, Any] = {key: round(100 * share) for key, share in chances.items()}
+    said["evidence"] = rate.evidence(values, side)
+    line, usual = LIMIT["assert_chance"], LIMIT[f"usual_{side}"]
+    return Found(
+        f"lr_{best}" if sure else "rate_unclear",
+        part.start,
+        part.stop,
+        f"chance_{side}",
+        chances[side],
+        usual,
+        line,
+        chances[best],
+        said,
+    )
 
 
 def _quiet(

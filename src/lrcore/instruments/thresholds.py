@@ -44,14 +44,10 @@ TABLE = {
     "annealed_ratio": Threshold(0.1, CHOSEN),
     "late_share": Threshold(0.35, RUNS),
     "fell_ratio": Threshold(0.9, CHOSEN),
-    "assert_chance": Threshold(0.7, CHOSEN),
+    "assert_chance": Threshold(0.86, RUNS),
+    "usual_too_low": Threshold(0.2, RUNS),
+    "usual_too_high": Threshold(0.2, RUNS),
     "clear_chance": Threshold(0.5, CHOSEN),
-    # The rate, by what the steps did
-    "cos_low": Threshold(-0.05, RUNS),
-    "cos_high": Threshold(0.10, RUNS),
-    "cos_high_memory": Threshold(0.05, RUNS),
-    "gain_low": Threshold(0.97, RUNS),
-    "gain_high": Threshold(0.5, RUNS),
 }
 
 LIMIT = {name: line.value for name, line in TABLE.items()}

@@ -35,7 +35,7 @@ def number(value: Any) -> Any:
 def finding(one: Finding, lang: str) -> str:
     """What, where, how sure and why."""
     table = LANGUAGES[check(lang)]
-    values = _values(one)
+    values = _values(one, lang)
     single = one.stop - one.start == 1
     said = {
         "name": table.NAMES[one.code],
@@ -51,7 +51,7 @@ def finding(one: Finding, lang: str) -> str:
 
 def advice(one: Finding, lang: str) -> str:
     """What to do next."""
-    return str(LANGUAGES[check(lang)].ADVICE[one.code].format_map(_values(one)))
+    return str(LANGUAGES[check(lang)].ADVICE[one.code].format_map(_values(one, lang)))
 
 
 def next_step(whole: Diagnosis, lang: str) -> str:
@@ -84,8 +84,15 @@ def diagnosis(whole: Diagnosis, lang: str) -> str:
     return "\n".join(lines)
 
 
-def _values(one: Finding) -> dict[str, Any]:
+def _values(one: Finding, lang: str) -> dict[str, Any]:
     values = {key: number(value) for key, value in one.values.items()}
+    if "evidence" in values:
+        table = LANGUAGES[lang]
+        said = table.AND.join(
+            table.EVIDENCE[name].format_map({"value": number(value), "usual": number(usual)})
+            for name, value, usual in one.values["evidence"]
+        )
+        values["evidence"] = said[:1].upper() + said[1:]
     return {"start": number(one.start), "stop": number(max(one.stop - 1, one.start)), **values}
 
 

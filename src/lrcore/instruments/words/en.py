@@ -49,9 +49,9 @@ TEXT = {
     "diverged": "The loss went up and stayed there: it ended at {last}, after {best} at its best.",
     "nonfinite": "{count} of the losses are inf or NaN, the first at update {first}.",
     "spiking": "{count} spikes stand far above the losses around them, one in {every} updates.",
-    "lr_too_high": "The steps overshoot: each goes further than the gradient it followed was worth.",
+    "lr_too_high": "The steps overshoot: they go further than the gradients are worth. {evidence}.",
     "lr_too_low": "The loss still falls, and the gradient keeps pointing where the last step went: "
-    "longer steps would have gained more.",
+    "longer steps would have gained more. {evidence}.",
     "oscillating": "The loss goes up and down at every other update, more than noise does, and does "
     "not fall.",
     "plateau": "The loss fell to {last} and no longer changes; the steps go back and forth in the "
@@ -80,7 +80,7 @@ TEXT = {
     "rate_jumps": "The rate changed by more than a factor of 2 at once, {count} times; updates "
     "{start} to {stop} were judged.",
     "rate_unclear": "What the steps did fits two answers: too low {too_low} %, about right {good} %, "
-    "too high {too_high} %.",
+    "too high {too_high} %. {evidence}.",
 }
 
 #: What the numbers are.
@@ -89,9 +89,8 @@ STATISTICS = {
     "level": "the loss at the end, divided by the lowest before it",
     "level_start": "the loss at the end, divided by that at the start",
     "spike_rate": "the share of updates at which a spike begins",
-    "cos": "the cosine between gradient and previous step",
-    "gain": "the gain ratio (what a step gained, by what its gradient promised)",
-    "score": "the score of the rate, from cosine, gain and trend",
+    "chance_too_low": "the chance that the rate is too low",
+    "chance_too_high": "the chance that the rate is too high",
     "trend_z": "the slope over its error",
     "lag1": "the correlation of the losses of neighbouring updates",
     "val_rise_z": "the rise of the validation loss over its error",
@@ -136,3 +135,20 @@ ADVICE = {
     "rate_jumps": "",
     "rate_unclear": "Compare with probe_lr; it tries a third and three times the rate.",
 }
+
+#: What speaks for a rate that is too low or too high: an input of its score.
+EVIDENCE = {
+    "drop": "the loss at the end is {value} of that at the start ({usual} in good runs)",
+    "middle": "the loss of the third quarter is {value} of that of the second ({usual})",
+    "late": "the loss of the last quarter is {value} of that of the third ({usual})",
+    "early_high": "the highest loss of the first quarter is {value} of that at the start ({usual})",
+    "cos": "the cosine between gradient and previous step is {value} ({usual} in good runs)",
+    "gain": "the gain ratio, what a step gained by what its gradient promised, is {value} ({usual} "
+    "in good runs)",
+    "promise": "the gradients times the steps sum to {value} times the loss at the start ({usual} in "
+    "good runs)",
+    "grad_trend": "the gradients of the second quarter are {value} of those of the first ({usual})",
+    "stride": "a step moves the parameters by {value} of their size ({usual} in good runs)",
+}
+#: Between two of them.
+AND = "; "

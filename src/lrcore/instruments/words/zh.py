@@ -49,8 +49,8 @@ TEXT = {
     "diverged": "损失上升后没有再降下来：最低时为 {best}，最后为 {last}。",
     "nonfinite": "有 {count} 个损失是 inf 或 NaN，第一个出现在第 {first} 步。",
     "spiking": "有 {count} 个尖峰远高于前后的损失，平均每 {every} 步出现一次。",
-    "lr_too_high": "每一步都迈过了头，超出了梯度所能支撑的距离。",
-    "lr_too_low": "损失仍在下降，而梯度始终指向上一步的方向：步子再大一些，收获会更多。",
+    "lr_too_high": "每一步都迈过了头，超出了梯度所能支撑的距离：{evidence}。",
+    "lr_too_low": "损失仍在下降，而梯度始终指向上一步的方向：步子再大一些，收获会更多。{evidence}。",
     "oscillating": "损失隔步一升一降，幅度超出噪声所能解释的范围，且整体没有下降。",
     "plateau": "损失降到 {last} 后不再变化，参数只是在梯度噪声中来回摆动。",
     "overfitting": "验证损失在第 {at} 步达到最低值 {minimum}，此后升至 {now}，而训练损失仍在下降。",
@@ -69,7 +69,7 @@ TEXT = {
     "outside_steps": "有 {count} 个验证损失的步数不在记录之中，已忽略。",
     "rate_jumps": "学习率有 {count} 次一下子变化超过 2 倍；判断的是第 {start} 到 {stop} 步。",
     "rate_unclear": "从每一步的效果看，有两种可能：偏低 {too_low}%，合适 {good}%，"
-    "偏高 {too_high}%。",
+    "偏高 {too_high}%。{evidence}。",
 }
 
 #: What the numbers are.
@@ -78,9 +78,8 @@ STATISTICS = {
     "level": "最后的损失与此前最低损失之比",
     "level_start": "最后的损失与最初的损失之比",
     "spike_rate": "出现尖峰的步数占比",
-    "cos": "梯度与上一步位移的夹角余弦",
-    "gain": "增益比（一步的实际收获与梯度所预期的收获之比）",
-    "score": "由余弦、增益比和趋势得出的学习率评分",
+    "chance_too_low": "学习率偏低的概率",
+    "chance_too_high": "学习率偏高的概率",
     "trend_z": "斜率与其误差之比",
     "lag1": "相邻两步损失的相关系数",
     "val_rise_z": "验证损失的升幅与其误差之比",
@@ -123,3 +122,18 @@ ADVICE = {
     "rate_jumps": "",
     "rate_unclear": "用 probe_lr 比较一下：它会试三分之一和三倍的学习率。",
 }
+
+#: What speaks for a rate that is too low or too high: an input of its score.
+EVIDENCE = {
+    "drop": "最后的损失是最初的 {value} 倍（合适时约为 {usual}）",
+    "middle": "第三个四分之一段的损失是第二段的 {value} 倍（合适时约为 {usual}）",
+    "late": "最后四分之一段的损失是前一段的 {value} 倍（合适时约为 {usual}）",
+    "early_high": "前四分之一段的最高损失是最初的 {value} 倍（合适时约为 {usual}）",
+    "cos": "梯度与上一步位移的夹角余弦为 {value}（合适时约为 {usual}）",
+    "gain": "增益比，即一步的实际收获与梯度预期之比，为 {value}（合适时约为 {usual}）",
+    "promise": "各步梯度与位移之积的总和是最初损失的 {value} 倍（合适时约为 {usual}）",
+    "grad_trend": "第二个四分之一段的梯度是第一段的 {value} 倍（合适时约为 {usual}）",
+    "stride": "每一步移动的距离是参数大小的 {value} 倍（合适时约为 {usual}）",
+}
+#: Between two of them.
+AND = "；"
