@@ -71,6 +71,7 @@ def find(
     lrs, told = walk(opt, both, forward, batches)
     for name, measured in (("gains", True), ("losses", False)):
         by_hand = by_finder(kind, lrs, told, measured)
+        out[f"marks {name}"] = by_hand.rounds[0].marks
         out["suggestions"][f"LRFinder {name}"] = by_hand.suggested
         out[f"interval {name}"], out[f"reliable {name}"] = by_hand.interval, by_hand.reliable
     x = np.log10(lrs[: len(told)])
@@ -311,14 +312,17 @@ def print_fit(rows: Rows) -> None:
     rows = [row for row in rows if row["short"] is not None]
     best, short = (np.array([row[k] for row in rows]) for k in ("best", "short"))
     kinds = np.array([[1.0, *row["family"]] for row in rows])
-    marks = np.array([row["marks"] for row in rows])
+    marks, gains, losses = (
+        np.array([row[k] for row in rows], float) for k in ("marks", "marks gains", "marks losses")
+    )
     by_problem = np.array([row["problem"] for row in rows])
     by_kind = np.array([row["kind"] for row in rows])
     for name, x, y in (
         ("CENTRE", np.hstack([kinds, marks[:, :3]]), short),
+        ("CENTRE_BY_LOSS", np.hstack([kinds, marks[:, 1:]]), short),
         ("FURTHER", kinds, best - short),
-        ("ALONE", np.hstack([kinds, marks[:, :3]]), best),
-        ("ALONE_BY_LOSS", np.hstack([kinds, marks[:, 1:]]), best),
+        ("ALONE", np.hstack([kinds, gains[:, :3]]), best),
+        ("ALONE_BY_LOSS", np.hstack([kinds, losses[:, 1:]]), best),
     ):
         off = []
         for groups in (by_problem, by_kind):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from oracles.harness import framework
 
+import lrcore
 from lrcore import LRFinder
+from lrcore.instruments import family
 from lrcore.instruments.restore import Batches, Restored
 
 STEPS = 10
@@ -66,7 +69,7 @@ def test_the_finder_in_a_loop_of_torch(rule, low, high):
             losses.append(loss.item())
         return losses
 
-    finder = LRFinder(steps=50, short=150, rule=rule)
+    finder = LRFinder(steps=50, short=150, rule=opt)
     with Restored(opt, batches=loader, also=[model]) as kept:
         expected = train(STEPS)
         while not finder.done:
@@ -90,3 +93,16 @@ def test_the_finder_in_a_loop_of_torch(rule, low, high):
     assert 30 <= found.horizon <= 50
     assert train(STEPS) == expected
     assert opt.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.frameworks
+def test_an_optimizer_of_torch_has_the_family_of_ours():
+    torch = framework("torch")
+    p = torch.nn.Parameter(torch.zeros(3))
+    pairs = [
+        (torch.optim.SGD([p], lr=0.1, momentum=0.9), lrcore.SGD(np.zeros(3), momentum=0.9)),
+        (torch.optim.Adam([p]), lrcore.Adam(np.zeros(3))),
+        (torch.optim.Adagrad([p]), lrcore.Adagrad(np.zeros(3))),
+    ]
+    for theirs, ours in pairs:
+        assert family.named("x", theirs) == pytest.approx(family.of(ours), abs=1e-6)

@@ -54,8 +54,10 @@ class LRFinder:
         Updates of short trainings after each sweep, which make the answer much more accurate; 150
         are enough. The model is to be put back, and the data begun anew, wherever `begins` is True.
     rule : str or Optimizer, optional
-        The optimizer, such as ``"Adam"``: by what factor the rate where updates begin to fail is
-        above a good one depends on it. None: a middle value is taken, and the interval is wider.
+        The optimizer, of this library or of torch, or its name, such as ``"Adam"``: by what factor
+        the rate where updates begin to fail is above a good one depends on it. A name stands for
+        the default hyper-parameters, such as no momentum. None: a middle value is taken, and the
+        interval is wider.
 
     Examples
     --------
