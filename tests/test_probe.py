@@ -101,6 +101,31 @@ def test_gradients_that_are_not_finite_are_divergence():
     assert np.isinf(result.losses).tolist() == [[False, True]] * 2
 
 
+def test_a_loss_of_training_that_is_not_finite_is_divergence():
+    run = Bowl(lambda w: lrcore.SGD(w, lr=0.01))
+
+    def fails(batch):
+        loss, grads = run(batch)
+        return (math.inf if abs(run.w).max() > 4 else loss), grads * 0.1
+
+    options = {"factors": (1, 100), "steps": 10, "repeats": 2, "loss_only": lambda b: 1.0}
+    wild = probe_lr(run.opt, fails, run.batches, **options)
+    assert np.isinf(wild.losses).tolist() == [[False, False]] * 2
+    options["factors"] = (1, 1000)
+    wild = probe_lr(run.opt, fails, run.batches, **options)
+    assert np.isinf(wild.losses).tolist() == [[False, True]] * 2
+
+
+def test_no_warning_on_the_way_to_inf():
+    run = Bowl(lambda w: lrcore.SGD(w, lr=0.01))
+
+    def fails(batch):
+        return float(np.exp(run.w * run.w).sum()), run(batch)[1]
+
+    result = probe_lr(run.opt, fails, run.batches, factors=(1, 100), steps=10, repeats=2)
+    assert np.isinf(result.losses).tolist() == [[False, True]] * 2
+
+
 def test_nothing_differs():
     """Losses that do not depend on the parameters: nothing is claimed."""
     run = Bowl(lambda w: lrcore.SGD(w, lr=0.1))

@@ -52,6 +52,7 @@ def test_means_errors_and_best():
         ([[2, 4], [2, 4], [1, 4], [9, 9], [9, 9]], "1se", (0.001, 0.1), 0.01),
         ([[2, 4], [2, 4], [1, 4], [9, 9], [9, 9]], "best", (0.001, 0.1), 0.1),
         ([[9, 9], [2, 4], [1, 4], [9, 9], [2, 4]], "1se", (0.01, 0.1), 0.01),
+        ([[2, 4], [3.5, 3.5], [2, 3], [3, 3], [9, 9]], "1se", (0.1, 1.0), 0.1),
         ([[9, 9], [5, 5], [1, 1], [5, 5], [1.1, 1.1]], "1se", (0.1, 0.1), 0.1),
     ],
 )
@@ -211,6 +212,14 @@ def test_what_is_a_score(value):
     (run,) = lr_sweep(lambda lr, seed: value, [1.0]).runs
     assert type(run.score) is float
     assert run.score == np.asarray(value).item()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
+def test_what_is_not_finite_diverged(value):
+    result = lr_sweep(lambda lr, seed: value if lr > 0.5 else lr, [0.1, 1.0])
+    assert result.scores.tolist() == [[0.1], [math.inf]]
+    assert [run.diverged for run in result.runs] == [False, True]
+    assert (result.best, result.edge, result.failures) == (0.1, "low", ())
 
 
 def test_an_exit_is_a_failure():
@@ -424,6 +433,23 @@ def test_ctrl_c_cancels_what_waits_and_keeps_what_runs():
     assert told == made
     assert made == [0.01, 0.03]
     assert [run.lr for run in result.runs] == made
+
+
+def test_ctrl_c_that_reaches_a_worker_first():
+    class Interrupted(Executor):
+        """As a pool of processes brings it back; what comes after is still waiting."""
+
+        def submit(self, fn, /, *args, **kwargs):
+            future = Future()
+            if args[1][0] == 0.1:
+                future.set_exception(KeyboardInterrupt())
+            elif args[1][0] == 0.01:
+                future.set_result(fn(*args))
+            return future
+
+    result = lr_sweep(bowl, [0.01, 0.1, 0.3], executor=Interrupted())
+    assert result.interrupted
+    assert [run.lr for run in result.runs] == [0.01]
 
 
 def test_a_second_ctrl_c_does_not_wait():

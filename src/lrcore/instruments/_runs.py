@@ -258,9 +258,8 @@ def _on(
             _collect(waiting, note)
             return False
         except KeyboardInterrupt:
-            for future in waiting:
-                future.cancel()
-            _collect(waiting, note, interrupted=True)
+            running = {future: i for future, i in waiting.items() if not future.cancel()}
+            _collect(running, note, interrupted=True)
             return True
     finally:
         for future in waiting:
