@@ -284,9 +284,9 @@ def test_a_million_lines_take_less_than_a_second():
     n = 1_000_000
     losses = np.linspace(2, 1, n)
     text = "step,loss,lr\n" + "".join(f"{i},{x:.6g},.001\n" for i, x in enumerate(losses))
-    start = time.perf_counter()
+    start = time.process_time()
     log = logs.parse(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(log.losses) == n
     np.testing.assert_allclose(log.losses, losses, atol=1e-5)
 

@@ -118,9 +118,7 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     values = {"last": at.last, "best": at.best}
     span = (at.best_stop, curve.steps)
     exploded = _floor(curve) > LIMIT["exploded_ratio"] * _top(curve) > 0
-    if exploded or (
-        sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]
-    ):
+    if exploded or (sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]):
         line = LIMIT["diverged_ratio"]
         return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
     high = at.best > 0 and at.last / at.best > LIMIT["level_ratio"]
