@@ -142,6 +142,10 @@ def test_what_is_measured_without_being_asked():
     lrcore.Monitor(plain, every=0).close()
     assert plain._layout.watched == 8
     outer.close()
+    another = lrcore.Monitor(plain, every=8)
+    outer.close()
+    assert plain._layout.watched == 8
+    another.close()
     with pytest.raises(RuntimeError, match="stats=True"):
         repr(plain.stats)
 
@@ -299,6 +303,7 @@ def test_losses_that_are_not_finite_while_a_scale_is_sought():
     values = [1.0, *[np.inf] * 9, 1.0, *[np.inf] * 9, 1.0, *[np.nan] * 12]
     assert first_stop(values, nonfinite="skip")[0] == len(values) - 3
     assert first_stop(values)[0] == 1
+    assert first_stop([1.0] * 300 + [np.inf] + [1.4] * 300, nonfinite="skip")[0] is None
     at = [1.0] * (module.ROWS - 5) + [np.inf] * 12  # while the buffer is emptied
     assert first_stop(at, nonfinite="skip")[0] == module.ROWS + 4
 

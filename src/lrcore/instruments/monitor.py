@@ -291,11 +291,7 @@ class Monitor(Callback):
         if self._timed:
             self._time()
             return
-        block = self._rows[self._next - BLOCK : self._next, LOSS]
-        level = float(block.mean())
-        if level - level != 0:
-            fine = block[np.isfinite(block)]
-            level = float(fine.mean()) if fine.size else inf
+        level = float(self._rows[self._next - BLOCK : self._next, LOSS].mean())
         self._next += BLOCK
         rise = LIMIT["level_ratio"] - 1
         risen = not level <= self._lowest + rise * abs(self._lowest)
