@@ -259,7 +259,10 @@ def test_a_table_of_numbers(train, call, flowers):
         (["--optimizer", "xyz"], f"no optimizer 'xyz'; choose one of {', '.join(RULES)}"),
         (["--lr", "-1"], "lr"),
         (["--lr", "nan"], "lr"),
-        (["--lr", "fast"], "argument --lr: must be a number or auto, got 'fast'; see lrcore train --help"),
+        (
+            ["--lr", "fast"],
+            "argument --lr: must be a number or auto, got 'fast'; see lrcore train --help",
+        ),
         (["--epochs", "0"], "argument --epochs: must be an integer from 1, got '0'"),
         (["--batch-size", "many"], "--batch-size: must be an integer from 1, got 'many'"),
         (["--epochs", "\N{SUPERSCRIPT TWO}"], "--epochs: must be an integer from 1, got '\xb2'"),

@@ -225,9 +225,8 @@ def test_plots(call, tmp_path):
     assert sheet.read_bytes()[:4] == PNG
 
 
-def test_the_gallery_is_the_one_in_the_docs(tmp_path):
-    from lrcore.cli import _gallery
+def test_the_gallery_shows_every_schedule():
+    from lrcore import plot
 
-    figure = _gallery.draw()
-    shown = [ax.get_title(loc="left") for ax in figure.axes if ax.get_visible()]
+    shown = [ax.get_title(loc="left") for ax in plot.gallery() if ax.get_visible()]
     assert shown == [cls.__name__ for cls in schedule_kinds().values()]
