@@ -12,7 +12,7 @@ import random
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -252,7 +252,7 @@ def _children(x: Any) -> Iterator[Any]:
         yield x.func
         yield from x.args
         yield from x.keywords.values()
-    elif isinstance(x, Mapping):
+    elif isinstance(x, dict):
         if len(x) <= LONGEST:
             yield from x.values()
     elif isinstance(x, (list, tuple, set, frozenset, deque)):
