@@ -85,8 +85,8 @@ class Monitor(Callback):
     every : int >= 0, optional
         Measure four updates in a row out of so many; 1 to 4 measure all, 0 none. The default
         measures all where there are fewer than 4096 parameters, and otherwise as often as a loop
-        becomes 3 % longer by: it takes the time of 16 updates, and stays at one of 1, 8, 16 ... 1024
-        (where a loop makes steps and nothing else). Of no effect where `opt` was made with
+        becomes 3 % longer by: it takes the time of 16 updates, and stays at one of 1, 8, 16, ...,
+        1024 (where a loop makes steps and nothing else). Of no effect where `opt` was made with
         ``stats=True``, which measures all steps.
     on_divergence : {"warn", "raise", "ignore"}, default "warn"
         What to do, once, when the run has diverged: a `DivergedWarning`, a `DivergedError`, or
