@@ -186,7 +186,7 @@ def module(many: list[Case]) -> str:
         "BENDS = {",
         *(f'    "{name}": {pair},' for name, pair in lines.items()),
         "}",
-        "#: What was measured -> of each input its weights below and above the bend, and a constant;",
+        "#: What was measured -> weights of each input below and above its bend, and a constant;",
         '#: first of "too low", then of "too high".',
         "WEIGHTS = {",
     ]

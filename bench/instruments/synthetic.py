@@ -1,4 +1,4 @@
-"""Curves of which the truth is known: ``python bench/instruments/synthetic.py [--runs N] [-o FILE]``.
+"""Curves of which the truth is known: ``python bench/instruments/synthetic.py [--runs N]``.
 
 Healthy ones, by which false alarms are counted, and ones with a planted fault, by which power is.
 """
@@ -122,12 +122,13 @@ def with_validation(rng: np.random.Generator, n: int, rise: float) -> dict[str, 
     return {"losses": losses, "val_losses": column}
 
 
-def measure(runs: int, lengths: tuple[int, ...] = (200, 1000, 5000)) -> dict[str, Any]:
+def measure(runs: int) -> dict[str, Any]:
     """Shares of curves, by kind, that were called each verdict."""
     rng = np.random.default_rng(1)
     out: dict[str, Any] = {"healthy": {}, "planted": {}}
 
-    def count(make: Callable[[int], dict[str, Any]]) -> dict[str, float]:
+    def count(make: Callable[[int], dict[str, Any]], shortest: int = 200) -> dict[str, float]:
+        lengths = (shortest, 1000, 5000)
         found: dict[str, int] = {}
         for i in range(runs):
             data = make(lengths[i % len(lengths)])
@@ -139,7 +140,7 @@ def measure(runs: int, lengths: tuple[int, ...] = (200, 1000, 5000)) -> dict[str
         out["healthy"][name] = count(lambda n, curve=curve: {"losses": curve(rng, n)})
     out["healthy"]["validation falls"] = count(lambda n: with_validation(rng, n, 0.0))
     for name, (verdict, curve) in PLANTED.items():
-        shares = count(lambda n, curve=curve: {"losses": curve(rng, n)})
+        shares = count(lambda n, curve=curve: {"losses": curve(rng, n)}, 400)
         out["planted"][name] = {"verdict": verdict, "shares": shares}
     shares = count(lambda n: with_validation(rng, n, 0.5))
     out["planted"]["validation rises"] = {"verdict": "overfitting", "shares": shares}

@@ -62,7 +62,8 @@ def levels(curve: Curve) -> Levels:
         mean = whole.loss()
         return Levels(mean, mean, mean, 0, 0, 0.0, 0.0)
     means = np.array([w.loss() for w in windows])
-    errors = np.array([_error(w) for w in windows])
+    memory = _memory(curve)
+    errors = np.array([_error(w, memory) for w in windows])
     best = int(np.argmin(means[:-1]))
     # The start is where nothing was learnt yet: the first tenth of the first window.
     first = windows[0].slice(0, 0.1)
@@ -84,11 +85,20 @@ def levels(curve: Curve) -> Levels:
     )
 
 
-def _error(part: Part) -> float:
-    """The error of the mean of a window, from five batches about a line through them."""
+def _memory(curve: Curve) -> float:
+    """The correlation of the noise of neighbouring losses, from the moves between them."""
+    part = parts(curve)[0]
+    square = part.total("move2")
+    lag = 1 + 2 * part.total("move_move") / square if square > 0 else 0.0
+    # Two errors up: too little memory would make an error too small.
+    return min(max(lag, 0.0) + 2 / math.sqrt(max(part.total("moves"), 1)), 0.98)
+
+
+def _error(part: Part, memory: float) -> float:
+    """The error of the mean of a window: from the moves in it, or its batches about a line."""
     y, _ = part.batches(most=10)
-    k = len(y)
-    if k < 4:
+    k, moves = len(y), part.total("moves")
+    if k < 4 or not moves:
         return math.inf
     scale = float(abs(y).max()) or 1.0
     y = y / scale  # so that the squares of losses which explode do not overflow
@@ -96,7 +106,10 @@ def _error(part: Part) -> float:
     rest = y - y.mean() - x * (x @ y) / (x @ x)
     lag = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300) + 2 / k
     lag = min(max(lag, 0.0), 0.8)
-    return scale * math.sqrt(float(rest @ rest) / (k - 2) / k * (1 + lag) / (1 - lag))
+    by_batches = float(rest @ rest) / (k - 2) / k * (1 + lag) / (1 - lag)
+    variance = part.total("move2") / scale / scale / moves / 2 / (1 - memory)
+    by_moves = variance / moves * (1 + memory) / (1 - memory)
+    return scale * math.sqrt(max(by_batches, by_moves))
 
 
 def diverged(curve: Curve, at: Levels) -> Found | None:
@@ -240,7 +253,7 @@ def overfitting(curve: Curve, falling: bool) -> Found | None:
 # --------------------------------------------------------------------------------- all
 
 
-def all_of(curve: Curve, rule: Any) -> tuple[str, float, list[Found], dict[str, float]]:
+def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     """Return verdict, confidence, findings and the chances of the rate."""
     at = levels(curve)
     burst = diverged(curve, at)

@@ -317,6 +317,10 @@ def _spikes(loss: Array) -> NDArray[np.bool_]:
     padded[: len(loss)] = np.where(np.isfinite(loss), loss, np.nan)
     windows = padded.reshape(-1, WINDOW)
     count = WINDOW - np.isnan(windows).sum(axis=1)
+    # A fall within the window would count as spread: a line through its ends takes it out.
+    ends = [_quantile(third, (~np.isnan(third)).sum(axis=1), 0.5) for third in _ends(windows)]
+    slope = np.nan_to_num((ends[1] - ends[0]) / (WINDOW - WINDOW // 3))
+    windows = windows - slope * np.arange(WINDOW)
     middle = _quantile(windows, count, 0.5)
     with np.errstate(all="ignore"):
         spread = 1.4826 * _quantile(abs(windows - middle), count, 0.5)
@@ -326,6 +330,11 @@ def _spikes(loss: Array) -> NDArray[np.bool_]:
     above = high.reshape(-1)[: len(loss)]
     above[1:] &= ~above[:-1]
     return above
+
+
+def _ends(windows: Array) -> tuple[Array, Array]:
+    """The first and the last third of each window."""
+    return windows[:, : WINDOW // 3], windows[:, WINDOW - WINDOW // 3 :]
 
 
 def _quantile(rows: Array, count: NDArray[np.int64], share: float) -> Array:

@@ -113,6 +113,8 @@ class Diagnosis:
         The run in bins.
     at : ndarray of float64 or None
         The number of each of the `steps` losses in a log; None: 0, 1, ...
+    rule : str or None
+        The optimizer's name, if it was told.
     """
 
     def __init__(
@@ -124,7 +126,9 @@ class Diagnosis:
         rates: Mapping[str, float] | None = None,
         lang: str = "en",
         at: NDArray[np.float64] | None = None,
+        rule: str | None = None,
     ) -> None:
+        self.rule = rule
         self.verdict = verdict
         self.confidence = confidence
         self.findings = tuple(findings)
@@ -159,6 +163,7 @@ class Diagnosis:
             "confidence": self.confidence,
             "rate": self.rate,
             "rates": self.rates,
+            "rule": self.rule,
             "steps": self.steps,
             "advice": self.advice,
             "findings": [
@@ -204,8 +209,9 @@ def diagnose(
     steps : array_like, shape (n,), optional
         The number of each update; they are sorted, and of equal ones the last is kept. Default:
         0, 1, ...
-    rule : str or Optimizer, optional
-        The optimizer: its name, its class, or itself.
+    rule : str, Optimizer or its class, optional
+        The optimizer, for the report. The answer does not depend on it: what the steps did is
+        compared in pure numbers that mean the same for every rule.
     lang : str, default "en"
         Of the words: "en" or "zh".
 
@@ -229,6 +235,7 @@ def diagnose(
     'diverged'
     """
     words.check(lang)
+    _name(rule)
     given = read(losses, lrs, val_losses, stats, steps)
     curve = Curve()
     curve.extend(given.loss, given.lr, given.val_loss, **given.stats)
@@ -239,15 +246,26 @@ def judge(
     curve: Curve, *, rule: Any = None, lang: str = "en", given: Given | None = None
 ) -> Diagnosis:
     """Return the diagnosis of a curve; `given` has the numbers of its steps, if it was a log's."""
+    name = _name(rule)
     with np.errstate(over="ignore", invalid="ignore"):  # losses that explode
-        verdict, confidence, found, rates = checks.all_of(curve, rule)
+        verdict, confidence, found, rates = checks.all_of(curve)
     findings = [Finding(*one) for one in found]
     if given is not None:
         findings += [_note(code, values, curve.steps) for code, values in given.notes]
         if given.steps is not None and curve.steps:
             findings = [_placed(one, given) for one in findings]
     at = None if given is None else given.steps
-    return Diagnosis(verdict, confidence, findings, curve, rates, lang, at)
+    return Diagnosis(verdict, confidence, findings, curve, rates, lang, at, name)
+
+
+def _name(rule: Any) -> str | None:
+    """The name of an optimizer."""
+    if rule is None or isinstance(rule, str):
+        return rule
+    kind = rule if isinstance(rule, type) else type(rule)
+    if not hasattr(kind, "step"):
+        raise TypeError(f"diagnose: rule must be an optimizer or its name, got {rule!r}")
+    return kind.__name__
 
 
 def _note(code: str, values: dict[str, Any], steps: int) -> Finding:
