@@ -150,7 +150,7 @@ def _in_order(at: Array, notes: list[tuple[str, dict[str, Any]]]) -> NDArray[np.
                 "place": place,
             }
             notes.append(("gap", values))
-    return kept.astype(np.int64)
+    return np.asarray(kept, np.int64)
 
 
 def _validation(
