@@ -168,7 +168,7 @@ def test_jumps_of_the_rate():
 
 
 def test_refuses_what_it_does_not_know():
-    with pytest.raises(TypeError, match="a statistic must be one of cos, gain, .* got 'loss2'"):
+    with pytest.raises(TypeError, match=r"a statistic must be one of cos, gain, .* got 'loss2'"):
         Curve().extend([1.0], loss2=[1.0])
     with pytest.raises(
         ValueError, match="lr must have as many values as there are losses, 2, got 1"

@@ -65,8 +65,9 @@ def numbers(name: str, values: Any) -> Array:
     try:
         array = np.asarray(values)
     except ValueError:  # of unequal lengths
-        array = np.asarray(values, object)
-    if array.dtype.kind not in "fiu":
+        array = np.empty(0, object)
+    mixed = isinstance(values, list) and any(type(x) is bool for x in values)
+    if array.dtype.kind not in "fiu" or mixed:
         array = np.array([_number(name, i, x) for i, x in enumerate(values)], np.float64)
     if array.ndim != 1:
         if array.size != array.shape[0]:
@@ -149,7 +150,7 @@ def _in_order(at: Array, notes: list[tuple[str, dict[str, Any]]]) -> NDArray[np.
                 "place": place,
             }
             notes.append(("gap", values))
-    return kept.astype(np.int64)
+    return np.asarray(kept, np.int64)
 
 
 def _validation(

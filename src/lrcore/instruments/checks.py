@@ -7,13 +7,14 @@ amount to. The lines are in `thresholds`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import rate
-from .curve import Curve
-from .measures import Part, Trend, normal_tail, parts, poisson_tail, trend
+from .curve import WINDOW, Curve
+from .measures import Part, Trend, parts, poisson_tail, trend
 from .thresholds import LIMIT
 
 __all__ = ["Found", "all_of"]
@@ -181,19 +182,27 @@ def risen(curve: Curve, at: Levels) -> Found | None:
 # ---------------------------------------------------------------------- spikes, swinging
 
 
-def spiking(part: Part) -> Found | None:
-    """More spikes than one in a thousand updates; a Poisson count."""
-    count, steps = int(part.total("spikes")), part.steps
+def spiking(part: Part, start: float) -> Found | None:
+    """More spikes than one in a thousand updates; a Poisson count.
+
+    Only those count that rise by a tenth of the loss at the start: near the end of a run that has
+    learnt all but everything, one batch in many stands out, and it does not matter.
+    """
+    spikes = part.row("spikes")
+    where = np.flatnonzero(spikes)
+    around = max(WINDOW // 2 // part.curve.width, 2)
+    mean, high = part.row("mean"), part.row("high")
+    usual = np.array([np.median(mean[max(i - around, 0) : i + around]) for i in where])
+    where = where[high[where] - usual > LIMIT["spike_height"] * abs(start)]
+    count, steps = int(spikes[where].sum()), part.steps
     chance = poisson_tail(count, LIMIT["spike_rate"] * steps)
     if chance > LIMIT["alpha"]:
         return None
-    where = np.flatnonzero(part.row("spikes"))
-    start = part.start + int(where[0]) * part.curve.width
+    begin = part.start + int(where[0]) * part.curve.width
     stop = min(part.start + (int(where[-1]) + 1) * part.curve.width, part.stop)
     values = {"count": count, "every": round(steps / count)}
     line = LIMIT["spike_rate"]
-    share = count / steps
-    return Found("spiking", start, stop, "spike_rate", share, 0.0, line, 0.95, values)
+    return Found("spiking", begin, stop, "spike_rate", count / steps, 0.0, line, 0.95, values)
 
 
 def oscillating(part: Part, falling: bool) -> Found | None:
@@ -265,7 +274,7 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     half = part.slice(0.5, 1)
     slope = trend(half)
     falling = slope.z < LIMIT["falling_z"]
-    sure = [burst, spiking(part)]
+    sure = [burst, spiking(part, at.start)]
     swing, over = oscillating(part, falling), overfitting(curve, falling)
     found = [one for one in (*sure, swing, over) if one is not None]
     if burst is None and (bad := nonfinite(curve)):
@@ -275,7 +284,8 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
         found.append(_jumps(part, jumps))
     values = rate.inputs(curve, part, at.start, at.last)
     measured = rate.kind_of(values) != "l"
-    chances = rate.chances(values) if measured else {}
+    shares = rate.chances(values)
+    chances = shares if measured else {}
     if burst is not None:
         return "diverged", burst.confidence, found, DIVERGED
     found += [one for one in (_of_the_rate(part, values, chances), up) if one is not None]
@@ -283,8 +293,8 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
         for one in found:
             if one.code == code:
                 return code, one.confidence, _first(one, found), chances
-    verdict, confidence = _quiet(part, half, slope, at, chances, found)
-    return verdict, confidence, found, chances
+    verdict, confidence, rests_on = _quiet(half, slope, at, shares, measured)
+    return verdict, confidence, [rests_on, *found], chances
 
 
 def _first(one: Found, found: list[Found]) -> list[Found]:
@@ -333,77 +343,60 @@ def _of_the_rate(part: Part, values: dict[str, float], chances: dict[str, float]
 
 
 def _quiet(
-    part: Part,
+    half: Part, slope: Trend, at: Levels, shares: dict[str, float], measured: bool
+) -> tuple[str, float, Found]:
+    """What the trend says where nothing is wrong: verdict, confidence, what it rests on.
+
+    `shares` are the chances of the rate, `measured` whether by the steps; by the loss alone they
+    only decide whether to abstain.
+    """
+    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
+    span, line = (half.start, half.stop), LIMIT["falling_z"]
+    good = shares.get("good", 0.0)
+    clear = good >= LIMIT["clear_chance"]
+
+    def found(code: str, name: str, value: float, null: float, threshold: float) -> Found:
+        return Found(code, *span, name, value, null, threshold, 0.9, values)
+
+    if slope.z > -line:
+        return "inconclusive", 0.5, found("rising", "trend_z", slope.z, 0.0, -line)
+    if slope.z < line:
+        fell = at.start - at.last
+        late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
+        slow = shares.get("too_low", 0.0)
+        if late > LIMIT["late_share"] and not (measured and clear):
+            one = found("still_falling", "late_share", late, 0.2, LIMIT["late_share"])
+            return "inconclusive", 0.5, one
+        if not measured and slow > LIMIT["slow_chance"]:
+            usual = LIMIT["usual_too_low"]
+            one = found("still_falling", "chance_too_low", slow, usual, LIMIT["slow_chance"])
+            return "inconclusive", 0.5, one
+        one = found("falling", "trend_z", slope.z, 0.0, line)
+        if measured and not clear:
+            return "inconclusive", 0.5, one
+        return "healthy", good or 0.5, one
+    return _flat(half, slope, at, found, good if clear else 0.0, measured)
+
+
+def _flat(
     half: Part,
     slope: Trend,
     at: Levels,
-    chances: dict[str, float],
-    found: list[Found],
-) -> tuple[str, float]:
-    """Append what the trend says where nothing is wrong; return verdict and confidence."""
-    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
-    span = (half.start, half.stop)
-    z = ("trend_z", slope.z, 0.0)
-    if slope.z > -LIMIT["falling_z"]:
-        found.append(Found("rising", *span, *z, -LIMIT["falling_z"], 0.9, values))
-        return "inconclusive", 0.5
-    if slope.z < LIMIT["falling_z"]:
-        return _falling(part, half, slope, at, chances, found)
+    found: Callable[[str, str, float, float, float], Found],
+    good: float,
+    measured: bool,
+) -> tuple[str, float, Found]:
+    """What a flat loss says: all learnt, nothing learnt, or neither."""
     ratio = at.last / at.start if at.start > 0 else NAN
-    rates = part.curve.lr[part.curve["count:lr"] > 0]
+    rates = half.curve.lr[half.curve["count:lr"] > 0]
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
-    if ratio < LIMIT["solved_ratio"] or (annealed and ratio < LIMIT["fell_ratio"]):
-        found.append(
-            Found("converged", *span, "ratio", ratio, 1.0, LIMIT["fell_ratio"], 0.9, values)
-        )
-        return "converged", 0.9
-    line = LIMIT["falling_z"]
+    if ratio < LIMIT["solved_ratio"]:
+        return "converged", 0.9, found("converged", "ratio", ratio, 1.0, LIMIT["solved_ratio"])
+    if annealed and good and ratio < LIMIT["fell_ratio"]:
+        return "converged", good, found("converged", "ratio", ratio, 1.0, LIMIT["fell_ratio"])
     if ratio > LIMIT["fell_ratio"]:
-        found.append(
-            Found("never_fell", 0, part.stop, "ratio", ratio, 0.5, LIMIT["fell_ratio"], 0.9, values)
-        )
-        return "inconclusive", 0.5
-    if chances.get("good", 0.0) >= LIMIT["clear_chance"]:
-        found.append(Found("plateau", *span, *z, line, chances["good"], values))
-        return "plateau", chances["good"]
-    found.append(Found("flat", *span, *z, line, 0.9, values))
-    return "inconclusive", 0.5
-
-
-def _falling(
-    part: Part,
-    half: Part,
-    slope: Trend,
-    at: Levels,
-    chances: dict[str, float],
-    found: list[Found],
-) -> tuple[str, float]:
-    """What a falling loss says: healthy, unless it falls as fast as ever."""
-    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
-    fell = at.start - at.last
-    late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
-    line = LIMIT["late_share"]
-    found.append(
-        Found(
-            "falling",
-            half.start,
-            half.stop,
-            "trend_z",
-            slope.z,
-            0.0,
-            LIMIT["falling_z"],
-            1 - normal_tail(-slope.z),
-            values,
-        )
-    )
-    if late > line:
-        found.append(
-            Found(
-                "still_falling", half.start, half.stop, "late_share", late, 0.2, line, 0.9, values
-            )
-        )
-        if not chances:
-            return "inconclusive", 0.5
-    if chances and chances["good"] < LIMIT["clear_chance"]:
-        return "inconclusive", 0.5
-    return "healthy", chances.get("good", 0.7)
+        return "inconclusive", 0.5, found("never_fell", "ratio", ratio, 0.5, LIMIT["fell_ratio"])
+    z = ("trend_z", slope.z, 0.0, LIMIT["falling_z"])
+    if measured and good:
+        return "plateau", good, found("plateau", *z)
+    return "inconclusive", 0.5, found("flat", *z)

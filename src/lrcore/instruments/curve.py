@@ -151,11 +151,12 @@ class Curve:
 
     def __len__(self) -> int:
         """Number of bins."""
-        return self._all().shape[1]
+        return int(self._all().shape[1])
 
     def __getitem__(self, name: str) -> Array:
         """A row of the bins, by its name in `ROWS`: sums and moments as they are kept."""
-        return self._all()[ROW[name]]
+        row: Array = self._all()[ROW[name]]
+        return row
 
     def mean(self, name: str) -> Array:
         """The mean of a field over the updates of each bin at which it was measured.

@@ -24,7 +24,6 @@ TABLE = {
     "least_steps": Threshold(100, CHOSEN),
     "least_epochs": Threshold(10, CHOSEN),
     "ignored_share": Threshold(0.05, CHOSEN),
-    "window_share": Threshold(0.1, CHOSEN),
     "batches": Threshold(20, CHOSEN),
     # Tests
     "alpha": Threshold(5e-4, NULL),
@@ -35,6 +34,7 @@ TABLE = {
     "level_z": Threshold(6.0, SYNTHETIC),
     "regained": Threshold(0.5, CHOSEN),
     "spike_rate": Threshold(1e-3, CHOSEN),
+    "spike_height": Threshold(0.1, RUNS),
     "turning_z": Threshold(4.0, NULL),
     "lag1": Threshold(-0.3, CHOSEN),
     "least_val": Threshold(8, CHOSEN),
@@ -44,9 +44,10 @@ TABLE = {
     "annealed_ratio": Threshold(0.1, CHOSEN),
     "late_share": Threshold(0.35, RUNS),
     "fell_ratio": Threshold(0.9, CHOSEN),
-    "assert_chance": Threshold(0.86, RUNS),
+    "assert_chance": Threshold(0.9, RUNS),
     "usual_too_low": Threshold(0.2, RUNS),
     "usual_too_high": Threshold(0.2, RUNS),
+    "slow_chance": Threshold(0.6, RUNS),
     "clear_chance": Threshold(0.5, CHOSEN),
 }
 
