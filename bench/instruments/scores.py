@@ -23,7 +23,7 @@ from lrcore.instruments.measures import parts
 Array = NDArray[Any]
 SHARE, NEAR = 0.1, 0.25
 #: Weight of a class in the fit: a person's rates are nearer to good than a grid over six decades.
-CLASS_WEIGHTS = np.array([1.0, 1.4, 1.0])
+CLASS_WEIGHTS = np.array([1.0, 1.1, 1.0])
 RIDGE = 1.0
 LETTERS = ("l", "lc", "lg", "lcg", "lcn", "lcgn")
 

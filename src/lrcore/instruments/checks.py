@@ -325,7 +325,7 @@ def _of_the_rate(part: Part, values: dict[str, float], chances: dict[str, float]
     if best == "good" and chances[best] >= LIMIT["clear_chance"]:
         return None
     side = best if best != "good" else max(("too_low", "too_high"), key=chances.__getitem__)
-    sure = chances[best] >= LIMIT["assert_chance"]
+    sure = chances[best] >= LIMIT["assert_chance"] and rate.agree(values, best)
     said: dict[str, Any] = {key: round(100 * share) for key, share in chances.items()}
     said["evidence"] = rate.evidence(values, side)
     line, usual = LIMIT["assert_chance"], LIMIT[f"usual_{side}"]

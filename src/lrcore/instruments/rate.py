@@ -16,9 +16,20 @@ from numpy.typing import NDArray
 
 from .curve import Curve
 from .measures import Part
+from .thresholds import LIMIT
 from .weights import BENDS, WEIGHTS
 
-__all__ = ["CLASSES", "INPUTS", "bent", "chances", "evidence", "inputs", "kind_of", "names_of"]
+__all__ = [
+    "CLASSES",
+    "INPUTS",
+    "agree",
+    "bent",
+    "chances",
+    "evidence",
+    "inputs",
+    "kind_of",
+    "names_of",
+]
 
 CLASSES = ("too_low", "good", "too_high")
 #: Name -> the ends it is cut at. Quarters are of the sum of the rates after the first 20th.
@@ -133,6 +144,21 @@ def chances(values: Mapping[str, float]) -> dict[str, float]:
     shares = (low * (1 - high), (1 - low) * (1 - high), high * (1 - low))
     total = sum(shares)
     return {name: share / total for name, share in zip(CLASSES, shares, strict=True)}
+
+
+def agree(values: Mapping[str, float], side: str) -> bool:
+    """Whether cosine and gain ratio, where measured, are on that side of their lines too.
+
+    The score weighs everything; on runs unlike those it was fitted on, the loss could outweigh what
+    the steps did, which is what a claim about the rate rests on.
+    """
+    cos, lack = values.get("cos"), values.get("gain")
+    gain = None if lack is None else readable("gain", lack)
+    if side == "too_low":
+        return (cos is None or cos < LIMIT["cos_low"]) and (
+            gain is None or gain > LIMIT["gain_line"]
+        )
+    return (cos is None or cos > LIMIT["cos_high"]) and (gain is None or gain < LIMIT["gain_line"])
 
 
 def evidence(values: Mapping[str, float], side: str) -> list[tuple[str, float, float]]:

@@ -45,9 +45,12 @@ TABLE = {
     "late_share": Threshold(0.35, RUNS),
     "fell_ratio": Threshold(0.9, CHOSEN),
     "assert_chance": Threshold(0.9, RUNS),
+    "cos_low": Threshold(-0.02, RUNS),
+    "cos_high": Threshold(-0.05, RUNS),
+    "gain_line": Threshold(0.95, RUNS),
     "usual_too_low": Threshold(0.2, RUNS),
     "usual_too_high": Threshold(0.2, RUNS),
-    "slow_chance": Threshold(0.6, RUNS),
+    "slow_chance": Threshold(0.95, RUNS),
     "clear_chance": Threshold(0.5, CHOSEN),
 }
 
