@@ -443,7 +443,7 @@ def test_optimizers_are_compared(call):
         (["sweep", "--seeds", "0"], "argument --seeds: must be an integer from 1, got '0'"),
         (["sweep", "linear", "--seed", str(2**32 - 1)], "--seed must be at most 4294967293"),
         (["sweep", "--optimizer", "sdg"], "there is no optimizer 'sdg' (did you mean SGD?)"),
-        (["sweep", "digist"], "digist: no such task or file"),
+        (["sweep", "digitz"], "digitz: no such task or file"),
         (["compare", "--optimizers", "sgd"], "--optimizers must name two or more, each once"),
         (["compare", "--optimizers", "sgd,SGD"], "--optimizers must name two or more, each once"),
         (["find", "linear", "--start", "1", "--end", "0.1"], "start"),
