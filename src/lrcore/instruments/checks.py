@@ -14,7 +14,7 @@ import numpy as np
 
 from . import rate
 from .curve import WINDOW, Curve
-from .measures import Part, Trend, parts, poisson_tail, trend
+from .measures import Part, Trend, normal_score, parts, poisson_tail, trend
 from .thresholds import LIMIT
 
 __all__ = ["Found", "all_of"]
@@ -248,10 +248,10 @@ def overfitting(curve: Curve, falling: bool) -> Found | None:
     error = math.sqrt(
         max(square, 1e-18 * float(v[low]) ** 2) / float(x @ x) * (1 + lag) / (1 - lag)
     )
-    z = min(rise / error, 40.0)
+    z = normal_score(min(rise / error, 1e6), k - 2)
     gone = float(after[-max(k // 4, 2) :].mean() - smooth[low])
     fell = float(v[0] - smooth[low])
-    line = 4.0
+    line = LIMIT["overfit_z"]
     if z < line or gone < LIMIT["overfit_share"] * max(fell, abs(float(smooth[low]))):
         return None
     at = int(seen[low]) * curve.width

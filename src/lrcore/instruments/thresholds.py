@@ -39,6 +39,7 @@ TABLE = {
     "lag1": Threshold(-0.3, CHOSEN),
     "least_val": Threshold(8, CHOSEN),
     "least_rise": Threshold(5, CHOSEN),
+    "overfit_z": Threshold(3.5, NULL),
     "overfit_share": Threshold(0.05, CHOSEN),
     "solved_ratio": Threshold(0.02, CHOSEN),
     "annealed_ratio": Threshold(0.1, CHOSEN),
