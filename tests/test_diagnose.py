@@ -55,6 +55,13 @@ def test_overfitting_is_found_and_placed():
     assert 250 < np.median(at) < 550  # the minimum is at 400
 
 
+def test_noise_of_the_validation_is_no_overfitting():
+    rng = np.random.default_rng(1)
+    for n in (12, 20, 40) * 20:
+        val = 1 + 0.2 * rng.standard_normal(n)
+        assert lrcore.diagnose(np.exp(-np.arange(n) / n), val_losses=val).verdict != "overfitting"
+
+
 @pytest.mark.parametrize("name", synthetic.HEALTHY)
 def test_healthy_curves_are_not_flagged(name):
     rng = np.random.default_rng(5)
