@@ -41,6 +41,8 @@ INPUTS = {
     "early_high": (-2.0, 4.0),  # log of the highest loss of the first quarter, by that at the start
     # With the cosines: their mean, weighted by the rate.
     "cos": (-1.0, 1.0),
+    # Below 0 where little was learnt and yet all steps led downhill: slow, not done.
+    "slow": (-1.0, 0.0),
     # With the gain ratios: log of what they lack to 1, weighted by the rate.
     "gain": (-9.3, 1.7),
     # With the norms.
@@ -48,6 +50,10 @@ INPUTS = {
     "grad_trend": (-3.0, 3.0),  # log of the gradients of the second quarter, by the first
     "stride": (-30.0, 30.0),  # log of a step, by the parameters, in the last quarter
 }
+#: Shares of the loss that are left: from the first on little was learnt, from the second nothing.
+LEFT = (0.6, 0.9)
+#: A cosine of this size says all that it can.
+CLEAR_COS = 0.1
 LOSS = ("drop", "middle", "late", "early_high")
 NORMS = ("promise", "grad_trend", "stride")
 
@@ -95,6 +101,9 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
         "early_high": math.log(high / start),
     }
     out |= _of_steps(part, rates)
+    if "cos" in out:
+        little = min(max((last / start - LEFT[0]) / (LEFT[1] - LEFT[0]), 0.0), 1.0)
+        out["slow"] = little * min(max(out["cos"] / CLEAR_COS, -1.0), 0.0)
     with np.errstate(all="ignore"):
         grad, step = (
             part.row(f"sum:{k}") / part.row(f"count:{k}") for k in ("grad_norm", "step_norm")
@@ -130,7 +139,8 @@ def bent(values: Mapping[str, float], names: tuple[str, ...]) -> list[float]:
 
 def names_of(kind: str) -> tuple[str, ...]:
     """The inputs of that kind, in the order of the weights."""
-    steps = tuple(name for letter, name in (("c", "cos"), ("g", "gain")) if letter in kind)
+    of_letter = (("c", "cos"), ("c", "slow"), ("g", "gain"))
+    steps = tuple(name for letter, name in of_letter if letter in kind)
     return (*LOSS, *steps, *(NORMS if "n" in kind else ()))
 
 
@@ -180,7 +190,7 @@ def evidence(values: Mapping[str, float], side: str) -> list[tuple[str, float, f
 
 def readable(name: str, value: float) -> float:
     """An input in the units a person reads."""
-    if name == "cos":
+    if name in ("cos", "slow"):
         return value
     return 1 - math.exp(value) if name == "gain" else math.exp(value)
 

@@ -143,6 +143,8 @@ EVIDENCE = {
     "late": "the loss of the last quarter is {value} of that of the third ({usual})",
     "early_high": "the highest loss of the first quarter is {value} of that at the start ({usual})",
     "cos": "the cosine between gradient and previous step is {value} ({usual} in good runs)",
+    "slow": "little was learnt though the steps led downhill ({value}; -1 is nothing learnt, downhill all "
+    "along; {usual} in good runs)",
     "gain": "the gain ratio, what a step gained by what its gradient promised, is {value} ({usual} "
     "in good runs)",
     "promise": "the gradients times the steps sum to {value} times the loss at the start ({usual} in "
