@@ -51,7 +51,7 @@ INPUTS = {
     "stride": (-30.0, 30.0),  # log of a step, by the parameters, in the last quarter
 }
 #: Shares of the loss that are left: from the first on little was learnt, from the second nothing.
-LEFT = (0.6, 0.9)
+LEFT = (0.9, 1.0)
 #: A cosine of this size says all that it can.
 CLEAR_COS = 0.1
 LOSS = ("drop", "middle", "late", "early_high")
