@@ -115,10 +115,17 @@ def verdict_table(found: Found) -> str:
         names = [name for name in part if name in verdicts.GIVEN or "tenth" in name]
         rows += [(f"{title}{name}", part[name]) for name in names]
     rows += [(k.replace("peer: ", ""), v) for k, v in found.verdicts.items() if "peer" in k]
-    return table(
-        ("given", "runs", *MEASURED.values()),
-        [(name, f"{row['runs']:,}", *(percent(row[k]) for k in MEASURED)) for name, row in rows],
-    ) + matrix(found)
+    return table(("given", "runs", *MEASURED.values()), map(_row, rows)) + matrix(found)
+
+
+def _row(named: tuple[str, dict[str, Any]]) -> tuple[str, ...]:
+    """A line; from the loss alone no answer is forced."""
+    name, row = named
+    forced = () if name.endswith("the loss") else ("accuracy", "accuracy off the borderline")
+    cells = (
+        "-" if "accuracy" in key and key not in forced else percent(row[key]) for key in MEASURED
+    )
+    return (name, f"{row['runs']:,}", *cells)
 
 
 def matrix(found: Found) -> str:
