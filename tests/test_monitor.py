@@ -303,7 +303,8 @@ def test_losses_that_are_not_finite_while_a_scale_is_sought():
     values = [1.0, *[np.inf] * 9, 1.0, *[np.inf] * 9, 1.0, *[np.nan] * 12]
     assert first_stop(values, nonfinite="skip")[0] == len(values) - 3
     assert first_stop(values)[0] == 1
-    assert first_stop([1.0] * 300 + [np.inf] + [1.4] * 300, nonfinite="skip")[0] is None
+    assert first_stop([1.0] * 300 + [np.inf] + [1.0] * 300, nonfinite="skip")[0] is None
+    assert first_stop([1.0] * 300 + [np.inf] + [1.4] * 300, nonfinite="skip")[0] is not None
     at = [1.0] * (module.ROWS - 5) + [np.inf] * 12  # while the buffer is emptied
     assert first_stop(at, nonfinite="skip")[0] == module.ROWS + 4
 
