@@ -268,6 +268,22 @@ def test_a_healthy_run_goes_on(seed):
         assert monitor.report().verdict != "diverged"
 
 
+def test_a_run_that_explodes_from_the_start_stops_within_a_hundred_updates():
+    """The first look is early: otherwise all that is seen has exploded."""
+    stopped, monitor = first_stop([28 * 1.3**t for t in range(400)])
+    assert stopped < 100
+    assert monitor.report().verdict == "diverged"
+
+
+@pytest.mark.parametrize("n", [96, 224])
+def test_a_short_healthy_run_goes_on(n):
+    rng = np.random.default_rng(n)
+    for _ in range(300):
+        noise = 1 + 0.3 * rng.standard_normal(n)
+        for values in (noise, np.exp(0.7 * rng.standard_normal(n)), noise + np.linspace(1, 0, n)):
+            assert first_stop(values.tolist())[0] is None
+
+
 def raised(monitor, values):
     try:
         for loss in values:
