@@ -513,7 +513,10 @@ def test_without_a_rate_to_trust_the_usual_one_is_taken(call, monkeypatch):
     from lrcore.cli import _finding
 
     unsure = SimpleNamespace(
-        reliable=False, reasons=("the loss is noise",), interval=(1, 2), to_dict=dict
+        reliable=False,
+        reasons=("the loss is noise", "how it came about"),
+        interval=(1, 2),
+        to_dict=dict,
     )
     monkeypatch.setattr(_finding, "find", lambda job, command, **options: unsure)
     status, out, _ = call("train", "linear", "--epochs", "200", "--lr", "auto")

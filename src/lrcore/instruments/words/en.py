@@ -72,8 +72,8 @@ TEXT = {
     "settled": "The loss no longer changes, and the rate is less than a tenth of what it was: this is "
     "where the run ends.",
     "rising": "The loss rises: by {change} over updates {start} to {stop}.",
-    "never_fell": "The loss ended where it began: the rate is far too low or far too high, or "
-    "nothing is trained.",
+    "never_fell": "The loss ended where it began: the rate is far too low or far too high, "
+    "nothing is trained, or there is nothing to learn.",
     "gap": "Gaps: {count}, the longest of {longest} steps, where {usual} is usual. The losses in "
     "between are not known.",
     "unsorted_steps": "Steps out of order: {count}; they were sorted.",
