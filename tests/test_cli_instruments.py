@@ -23,6 +23,7 @@ from lrcore.cli import watch as watch_command
 from lrcore.cli._follow import Followed
 from lrcore.cli.diagnose import STATUS, WARNING
 from lrcore.instruments.diagnosis import VERDICTS
+from lrcore.instruments.logs import LogError
 
 N = 2000
 RNG = np.random.default_rng(0)
@@ -512,7 +513,10 @@ def test_without_a_rate_to_trust_the_usual_one_is_taken(call, monkeypatch):
     from lrcore.cli import _finding
 
     unsure = SimpleNamespace(
-        reliable=False, reasons=("the loss is noise",), interval=(1, 2), to_dict=dict
+        reliable=False,
+        reasons=("the loss is noise", "how it came about"),
+        interval=(1, 2),
+        to_dict=dict,
     )
     monkeypatch.setattr(_finding, "find", lambda job, command, **options: unsure)
     status, out, _ = call("train", "linear", "--epochs", "200", "--lr", "auto")
@@ -675,3 +679,20 @@ def test_the_statuses_of_the_page_are_those_of_the_command():
 def test_the_examples_of_the_page():
     result = doctest.testfile(str(ROOT / "docs" / "command-line.md"), module_relative=False)
     assert (result.failed, result.attempted) == (0, 4)
+
+
+def test_what_cannot_be_followed_does_not_keep_a_watch_waiting(call, tmp_path, monkeypatch):
+    """Trouble that stays the same is nothing new."""
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call("watch", ".")
+    assert (status, out) == (64, "")
+    assert err == "lrcore watch: .: is a directory; give the file of a log\n"
+
+    def broken(self):
+        raise LogError("run.csv: cannot be read (Permission denied)")
+
+    monkeypatch.setattr(Followed, "look", broken)
+    status, _, err = call("watch", "run.csv", "--every", "0.01", "--until-idle", "0.05")
+    assert status == 64
+    assert err.count("nothing to report") == 1
+    assert err.count("cannot be read") == 2

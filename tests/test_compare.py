@@ -221,3 +221,35 @@ def test_the_picture():
     assert [name.split(",")[0].split()[-1] for name in names[:2]] == ["calm", "wild"]
     assert ax.get_xscale() == "log"
     assert compare(lambda n, lr, s: math.inf, {"a": [0.1], "b": [1.0]}).plot(ax=ax) is ax
+
+
+def test_one_that_only_failed_is_not_tied_with_one_that_has_a_score():
+    def train(name, lr, seed):
+        if name == "broken":
+            raise ZeroDivisionError
+        return lr + 0.01 * seed
+
+    result = compare(train, {"broken": [0.1, 1.0], "fine": [0.1, 1.0]}, seeds=range(3))
+    assert result.ranks == {"fine": 1, "broken": 2}
+    assert not result.ties
+    said = str(result)
+    assert "tied" not in said
+    assert "fine is the only one that has a score" in said
+    assert "diverged" not in said
+
+
+def test_an_interrupted_comparison_does_not_say_that_all_diverged():
+    left = iter(range(3))
+
+    def train(name, lr, seed):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return lr
+
+    result = compare(train, {"a": [0.1, 1.0, 10.0, 100.0], "b": [0.1]}, seeds=range(3))
+    said = str(result)
+    assert result.interrupted
+    assert "Too few runs were made to compare" in said
+    assert "Interrupted: 3 of 12 runs" in said
+    assert "diverged" not in said
+    assert "failed" not in said

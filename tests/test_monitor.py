@@ -268,6 +268,22 @@ def test_a_healthy_run_goes_on(seed):
         assert monitor.report().verdict != "diverged"
 
 
+def test_a_run_that_explodes_from_the_start_stops_within_a_hundred_updates():
+    """The first look is early: otherwise all that is seen has exploded."""
+    stopped, monitor = first_stop([28 * 1.3**t for t in range(400)])
+    assert stopped < 100
+    assert monitor.report().verdict == "diverged"
+
+
+@pytest.mark.parametrize("n", [96, 224])
+def test_a_short_healthy_run_goes_on(n):
+    rng = np.random.default_rng(n)
+    for _ in range(300):
+        noise = 1 + 0.3 * rng.standard_normal(n)
+        for values in (noise, np.exp(0.7 * rng.standard_normal(n)), noise + np.linspace(1, 0, n)):
+            assert first_stop(values.tolist())[0] is None
+
+
 def raised(monitor, values):
     try:
         for loss in values:
@@ -303,7 +319,8 @@ def test_losses_that_are_not_finite_while_a_scale_is_sought():
     values = [1.0, *[np.inf] * 9, 1.0, *[np.inf] * 9, 1.0, *[np.nan] * 12]
     assert first_stop(values, nonfinite="skip")[0] == len(values) - 3
     assert first_stop(values)[0] == 1
-    assert first_stop([1.0] * 300 + [np.inf] + [1.4] * 300, nonfinite="skip")[0] is None
+    assert first_stop([1.0] * 300 + [np.inf] + [1.0] * 300, nonfinite="skip")[0] is None
+    assert first_stop([1.0] * 300 + [np.inf] + [1.4] * 300, nonfinite="skip")[0] is not None
     at = [1.0] * (module.ROWS - 5) + [np.inf] * 12  # while the buffer is emptied
     assert first_stop(at, nonfinite="skip")[0] == module.ROWS + 4
 

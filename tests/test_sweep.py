@@ -90,7 +90,7 @@ def test_of_equal_rates_the_middle_is_best():
 def test_a_best_rate_at_the_edge_of_the_grid(scores, edge):
     result = of(scores)
     assert result.edge == edge
-    widened = [note for note in result.notes if "widen the grid" in note]
+    widened = [n for n in result.notes if "widen the grid" in n or "beyond it have none" in n]
     assert len(widened) == (edge is not None)
 
 
@@ -481,3 +481,17 @@ def test_a_second_ctrl_c_does_not_wait():
     with pytest.raises(KeyboardInterrupt):
         lr_sweep(bowl, [0.01, 0.1], executor=Stuck())
     assert not helper.join(20)
+
+
+def test_one_rate_has_no_neighbours():
+    said = str(of([[1.0, 1.1, 1.3]]))
+    assert "neighbour" not in said
+    assert "the only one that has a score" in said
+
+
+def test_a_grid_that_was_not_finished_is_not_widened():
+    said = str(of([[3], [1], [None]]))
+    assert "widen" not in said
+    assert "largest that has a score" in said
+    assert "smaller ones" not in str(of([[None], [None], [None]]))
+    assert "Every rate that has a score diverged" in str(of([[None], [math.inf], [None]]))

@@ -11,7 +11,7 @@ import lrcore
 from lrcore.instruments import rate, words
 from lrcore.instruments.diagnosis import VERDICTS, Finding
 
-TABLES = ("FRAME", "NAMES", "TEXT", "STATISTICS", "ADVICE", "EVIDENCE")
+TABLES = ("FRAME", "NAMES", "TEXT", "SPECIAL", "USUAL", "STATISTICS", "ADVICE", "EVIDENCE")
 EN = words.LANGUAGES["en"]
 
 
@@ -87,3 +87,63 @@ def test_numbers_are_written_as_a_person_does():
     given = (1234567, 0.123456, 3.0, 1e-9, -0.5, "word", float("nan"), 2.5e20)
     said = [words.number(x) for x in given]
     assert said == ["1,234,567", "0.123", "3", "1e-09", "-0.5", "word", "nan", "2.5e+20"]
+
+
+def said(losses, **known):
+    return str(lrcore.diagnose(losses, **known))
+
+
+def test_one_and_none_read_as_such():
+    one, none = said([1.0]), said([])
+    assert "from 1 update." in one
+    assert "from 0 updates." in none
+    assert "updates 0 to 0" not in none
+    assert "healthy" not in one  # a number of losses is compared with what it takes, not a run
+    assert "here: 1." in one
+
+
+def test_what_a_number_would_be_is_true_of_the_run_it_speaks_of():
+    """A healthy run falls: its slope is not 0, and it does not end where it began."""
+    rng = np.random.default_rng(0)
+    cos, gain = 0.02 * rng.standard_normal(1000), np.full(1000, 0.8)
+    finding = Finding("falling", 500, 1000, "trend_z", -40.0, 0.0, -3.0, 0.9,
+                      {"change": 1.0})  # fmt: skip
+    assert "for a loss that stays the same it would be about 0" in finding.text()
+    learnt = said(3 * np.exp(-np.arange(1000) / 50) + 0.01, stats={"cos": cos, "gain": gain})
+    assert "where nothing is learnt it would be about 1" in learnt
+
+
+def test_losses_that_end_in_nan_went_nowhere():
+    rng = np.random.default_rng(0)
+    losses = 1 + 0.01 * rng.standard_normal(500)
+    losses[300:] = np.nan
+    text = said(losses)
+    assert "inf or NaN: 200, the first at update 300" in text
+    assert "ended at nan" not in text
+    assert "before update 300" in text
+    at_once = said(np.full(300, np.nan))
+    assert "before update 0" not in at_once
+    assert "at its best" not in at_once
+
+
+def test_one_loss_that_is_no_number_is_a_finding_and_no_divergence():
+    rng = np.random.default_rng(0)
+    losses = 1 + 0.01 * rng.standard_normal(500)
+    losses[300] = np.nan
+    d = lrcore.diagnose(losses)
+    assert d.verdict != "diverged"
+    assert [f.code for f in d.findings if f.statistic == "nonfinite"] == ["nonfinite"]
+    losses[100:400:30] = np.inf
+    assert lrcore.diagnose(losses).verdict == "diverged"
+
+
+def test_a_flat_run_that_has_annealed_is_not_sent_to_a_third_of_the_rate():
+    rng = np.random.default_rng(0)
+    losses = 1 + np.exp(-np.arange(1000) / 100) + 0.05 * rng.standard_normal(1000)
+    rate = np.cos(np.linspace(0, np.pi / 2, 1000)) ** 2
+    d = lrcore.diagnose(losses, lrs=rate)
+    assert d.findings[0].code == "settled"
+    assert "third" not in d.advice
+    flat = lrcore.diagnose(losses, lrs=np.ones(1000))
+    assert flat.findings[0].code == "flat"
+    assert "third" in flat.advice

@@ -67,6 +67,6 @@ def auto(args: argparse.Namespace) -> LRFindResult:
         said = f"rate found: {args.lr:g} (from {low:.3g} to {high:.3g})"
     else:
         args.lr = None
-        said = f"no rate found ({'; '.join(found.reasons)}): {job.settings['lr']:g} is taken"
+        said = f"no rate found ({found.reasons[0]}): {job.settings['lr']:g} is taken"
     print(said, file=sys.stderr if args.json else sys.stdout)
     return found

@@ -7,6 +7,7 @@ import argparse
 from lrcore.cli import _jobs, _trials
 from lrcore.cli._picture import check_output, save
 from lrcore.cli._say import need, print_json
+from lrcore.instruments._sweep_text import counted
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
     seeds, score = _trials.seeds(args), _trials.score_of(job)
     if not args.json:
         print(
-            f"{job.task.name}, {job.settings['optimizer']}: {len(lrs)} rates x {len(seeds)} seeds, "
-            f"{_jobs.SCORES[score]} after {job.epochs} epochs",
+            f"{job.task.name}, {job.settings['optimizer']}: {counted(len(lrs), 'rate')} x "
+            f"{counted(len(seeds), 'seed')}, {_jobs.SCORES[score]} after "
+            f"{counted(job.epochs, 'epoch')}",
             flush=True,
         )
     trial = _trials.Trial(_trials.plain(args), score)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     """Follow the file, then report."""
     if args.file == "-":
         raise Refusal("follows a file, not the standard input; give its name")
+    if Path(args.file).is_dir():
+        raise Refusal(f"{args.file}: is a directory; give the file of a log")
     watch = _Watch(args)
     with _screen() as show:
         try:
@@ -100,10 +103,11 @@ class _Watch:
                 return False
             self.log = logs.parse(file.text, source=self.args.file, **diagnose.columns(self.args))
         except logs.LogError as error:
-            if str(error) != self.trouble:
+            new = str(error) != self.trouble
+            if new:
                 print(f"lrcore watch: {error}", file=sys.stderr, flush=True)
             self.trouble = str(error)
-            return True
+            return new
         self.trouble = ""
         self.found = self.log.diagnose(rule=self.rule, lang=self.args.lang)
         return True

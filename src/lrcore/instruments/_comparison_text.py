@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._sweep_text import number
+from ._sweep_text import counted, number
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -53,7 +53,8 @@ def table(result: Comparison) -> str:
     for name in result.ranking:
         rank = f"{'=' if name in shared else ''}{result.ranks[name]}"
         score = result.scores[name]
-        said = "diverged" if math.isinf(score) else "failed" if math.isnan(score) else number(score)
+        none = "failed" if result.sweeps[name].failures else "none yet"
+        said = "diverged" if math.isinf(score) else none if math.isnan(score) else number(score)
         line = f"{rank:>4}  {name:<{width}} {number(result.sweeps[name].best):>10} {said:>11}"
         line += f" {number(result.errors[name]):>11}" if several else ""
         lines.append(f"{line}  {_to_first(result, name)}".rstrip())
@@ -63,13 +64,18 @@ def table(result: Comparison) -> str:
 def _answer(result: Comparison) -> str:
     """Who is ahead, in a sentence."""
     first = result.ranking[0]
+    scored = [name for name in result.ranking if not math.isnan(result.scores[name])]
     if not math.isfinite(result.scores[first]):
+        if result.interrupted and not scored:
+            return "Too few runs were made to compare."
         return "Every optimizer diverged or failed."
     if len(result.sweeps) == 1:
         return f"{first} alone: nothing to compare it with."
+    if len(scored) == 1:
+        return f"{first} is the only one that has a score."
     if len(result.seeds) == 1:
         return f"{first} has the lowest score."
-    equal = [name for name in result.ranking if result.ranks[name] == 1]
+    equal = [name for name in scored if result.ranks[name] == 1]
     if len(equal) == 1:
         return f"{first} is better than the others over {len(result.seeds)} seeds."
     return (
@@ -82,8 +88,8 @@ def text(result: Comparison) -> str:
     """The table, who is ahead, and what to know before it is trusted."""
     runs = sum(len(sweep.runs) for sweep in result.sweeps.values())
     lines = [
-        f"Comparison of {len(result.sweeps)} optimizers over {len(result.seeds)} "
-        f"seed{'' if len(result.seeds) == 1 else 's'}: {runs} runs in {result.seconds:.1f} s",
+        f"Comparison of {counted(len(result.sweeps), 'optimizer')} over "
+        f"{counted(len(result.seeds), 'seed')}: {counted(runs, 'run')} in {result.seconds:.1f} s",
         "",
         table(result),
         "",

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .sweep import SweepResult
 
-__all__ = ["notes", "number", "text"]
+__all__ = ["counted", "notes", "number", "text"]
 
 
 def number(x: float) -> str:
@@ -31,10 +31,16 @@ def notes(result: SweepResult) -> tuple[str, ...]:
             f", {result.column} {first.seed}): {first.error}"
         )
     if math.isnan(result.best):
-        low = float(np.min(result.lrs))
-        out.append(
-            f"Every rate diverged: sweep smaller ones, from {low / 1000:.2g} to {low / 3:.2g}."
-        )
+        if np.isinf(result.scores).any():
+            low = float(np.min(result.lrs[np.isinf(result.scores).any(axis=1)]))
+            every = "rate" if _all_run(result) else "rate that has a score"
+            out.append(
+                f"Every {every} diverged: sweep smaller ones, from {low / 1000:.2g} to "
+                f"{low / 3:.2g}."
+            )
+    elif result.edge and _beyond(result):
+        which = "smallest" if result.edge == "low" else "largest"
+        out.append(f"The best rate is the {which} that has a score: those beyond it have none.")
     elif result.edge:
         low = result.edge == "low"
         to = result.best / 100 if low else result.best * 100
@@ -47,6 +53,22 @@ def notes(result: SweepResult) -> tuple[str, ...]:
     return tuple(out)
 
 
+def _all_run(result: SweepResult) -> bool:
+    """Whether every rate has a score."""
+    return not np.isnan(result.means).any()
+
+
+def _beyond(result: SweepResult) -> bool:
+    """Whether the grid goes on beyond the best rate, without a score there."""
+    beyond = result.lrs < result.best if result.edge == "low" else result.lrs > result.best
+    return bool(beyond.any())
+
+
+def counted(count: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _answer(result: SweepResult) -> str:
     """The rate to use and why, in a sentence."""
     if math.isnan(result.best):
@@ -57,6 +79,8 @@ def _answer(result: SweepResult) -> str:
         return f"Use lr = {result.chosen:g}: {best}, the lowest."
     best += f" +- {number(result.errors[at])}"
     low, high = result.band
+    if np.isfinite(result.means).sum() == 1:
+        return f"Use lr = {result.chosen:g}: {best}, the only one that has a score."
     if low == high:
         return (
             f"Use lr = {result.chosen:g}: {best}, and no neighbour is within one standard error "
@@ -100,10 +124,9 @@ def _mark(result: SweepResult, i: int) -> str:
 def text(result: SweepResult) -> str:
     """A table of the rates, the one to use, and what to know before it is trusted."""
     count, columns = len(result.lrs), len(result.seeds)
-    plural = "" if columns == 1 else "s"
     lines = [
-        f"Learning-rate sweep: {count} rate{'' if count == 1 else 's'} x {columns} "
-        f"{result.column}{plural}, {len(result.runs)} runs in {result.seconds:.1f} s",
+        f"Learning-rate sweep: {counted(count, 'rate')} x {counted(columns, result.column)}, "
+        f"{counted(len(result.runs), 'run')} in {result.seconds:.1f} s",
         "",
         f"{'rate':>12} {'mean score':>12} {'std. error':>12}",
     ]

@@ -121,9 +121,8 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
         places = np.flatnonzero(bad)
         first = int(places[0]) * curve.width
         seen = Part(curve, 0, len(curve))
-        share = total / max(curve.steps, 1)
         back = places[-1] < len(curve) - max(len(curve) // 20, 1)
-        if not back or share > LIMIT["spike_rate"]:
+        if not back or poisson_tail(total, LIMIT["spike_rate"] * curve.steps) < LIMIT["alpha"]:
             values = {"count": total, "first": first, "last": NAN, "best": at.best}
             return Found("diverged", first, seen.stop, "nonfinite", total, 0.0, 1.0, 1.0, values)
     sure = at.above_best > LIMIT["level_z"]
@@ -399,4 +398,4 @@ def _flat(
     z = ("trend_z", slope.z, 0.0, LIMIT["falling_z"])
     if measured and good:
         return "plateau", good, found("plateau", *z)
-    return "inconclusive", 0.5, found("flat", *z)
+    return "inconclusive", 0.5, found("settled" if annealed else "flat", *z)

@@ -144,9 +144,18 @@ class Comparison:
 
     @cached_property
     def ranks(self) -> dict[str, int]:
-        """1 for those than which none is better for certain; 1 + the number that is, for others."""
+        """1 for those than which none is better for certain; 1 + the number that is, for others.
+
+        Those without a score come after all that have one.
+        """
+        scored = sum(not math.isnan(score) for score in self.scores.values())
         return {
-            name: 1 + sum(d.decided and d.worse == name for d in self.differences)
+            name: 1
+            + (
+                scored
+                if math.isnan(self.scores[name])
+                else sum(d.decided and d.worse == name for d in self.differences)
+            )
             for name in self.ranking
         }
 

@@ -30,6 +30,7 @@ __all__ = ["DivergedError", "DivergedWarning", "Monitor"]
 
 ROWS = 4096  # updates that wait for the curve
 BLOCK = 128  # updates between two looks at the level of the loss
+FIRST = 32  # before the first look; each next wait is twice as long, up to BLOCK
 SKIPPED = 10  # losses in a row that are not finite, where steps may be skipped
 #: Unless asked otherwise, four steps in SELDOM are measured at first; once ROUNDS times FOUR steps
 #: have shown how long the loop takes, as often as costs no more than SHARE of that. What it costs
@@ -114,8 +115,8 @@ class Monitor(Callback):
 
     A run has diverged when a loss is inf or NaN (with ``nonfinite="skip"``, at the tenth in a row),
     or when `diagnose` would say so of what it has seen: the level of the losses has risen, surely,
-    to above twice that at the start, or lost most of what was gained. The level is looked at every
-    128 updates, and thoroughly only where it looks risen.
+    to above twice that at the start, or lost most of what was gained. The level is looked at after
+    32 and 96 updates and every 128 from there on, and thoroughly only where it looks risen.
 
     Examples
     --------
@@ -158,7 +159,8 @@ class Monitor(Callback):
         self._curve = Curve()
         self._rows = np.empty((ROWS + 1, len(_core.RECORD)))
         self._n = 0  # rows that wait
-        self._next = FOUR if self._timed else BLOCK  # the row at which there is more to do
+        self._block = FIRST  # updates before the next look
+        self._next = FOUR if self._timed else FIRST  # the row at which there is more to do
         self._since, self._fastest = nan, inf  # of FOUR updates: when they began; the least time
         self._bad = 0  # losses in a row that are not finite, up to this one
         self._last_bad = -1
@@ -273,7 +275,7 @@ class Monitor(Callback):
         last = self._n - 1
         _extend(self._curve, self._rows[:last])
         self._rows[0] = self._rows[last]
-        self._n, self._next = 1, 1 + BLOCK
+        self._n, self._next = 1, 1 + self._block
 
     def _not_finite(self) -> None:
         """A loss is inf or NaN."""
@@ -291,8 +293,9 @@ class Monitor(Callback):
         if self._timed:
             self._time()
             return
-        level = float(self._rows[self._next - BLOCK : self._next, LOSS].mean())
-        self._next += BLOCK
+        level = float(self._rows[self._next - self._block : self._next, LOSS].mean())
+        self._block = min(2 * self._block, BLOCK)
+        self._next += self._block
         rise = LIMIT["level_ratio"] - 1
         risen = not level <= self._lowest + rise * abs(self._lowest)
         self._lowest = level if level < self._lowest else self._lowest
@@ -315,7 +318,7 @@ class Monitor(Callback):
         seconds = FOUR * (COST_STEP + COST_PARAMETER * self._timed)
         share = seconds / SHARE / max(self._fastest / FOUR, 1e-9)
         every = next((2**k for k in range(3, 10) if share <= 2**k), SELDOM)
-        self._timed, self._next = 0, BLOCK
+        self._timed, self._next = 0, self._block
         if self._before is not None:
             self._opt._watch(1 if share <= FOUR else every)
 

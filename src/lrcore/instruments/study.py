@@ -12,6 +12,7 @@ from typing import Any
 from .._domain import Instance, Interval, Items
 from .._schedule import Schedule
 from ._runs import Outcome, SweepError, SweepRun, attempt, checked_function, made_of
+from ._sweep_text import counted
 
 __all__ = ["StudyResult", "StudyRun", "lr_study"]
 
@@ -107,7 +108,7 @@ class StudyResult:
             "failed": len(self.failures),
         }
         said = "".join(f", {n} {word}" for word, n in count.items() if n)
-        lines = [f"Study of the rate: {len(self.runs)} runs{said}, {self.seconds:.1f} s"]
+        lines = [f"Study of the rate: {counted(len(self.runs), 'run')}{said}, {self.seconds:.1f} s"]
         if self.best_run is None:
             return "\n".join([*lines, "No run came to its end: search smaller rates."])
         ended = [r for r in self.runs if math.isfinite(r.score) and not r.pruned]
@@ -118,6 +119,9 @@ class StudyResult:
             f"Best: lr = {self.best:.3g}{named}, score {self.score:.5g}. The lowest score of many "
             "flatters: repeat it with other seeds (lr_sweep)."
         )
+        if self.failures:
+            first = self.failures[0]
+            lines.append(f"The first that failed (lr={first.lr:.3g}): {first.error}")
         if self.interrupted:
             lines.append("Interrupted: these are the runs made until then.")
         return "\n".join(lines)

@@ -36,22 +36,29 @@ def finding(one: Finding, lang: str) -> str:
     """What, where, how sure and why."""
     table = LANGUAGES[check(lang)]
     values = _values(one, lang)
-    single = one.stop - one.start == 1
+    long = one.stop - one.start
+    where = "where_none" if long < 1 else "where_one" if long == 1 else "where"
+    what = table.SPECIAL.get(f"{one.code} by {one.statistic}", table.TEXT[one.code])
+    usual = table.USUAL.get(one.code) or table.USUAL.get(one.statistic) or table.USUAL[""]
     said = {
         "name": table.NAMES[one.code],
-        "where": table.FRAME["where_one" if single else "where"].format_map(values),
+        "where": table.FRAME[where].format_map(values),
         "sure": _sure(one.confidence, lang),
-        "what": table.TEXT[one.code].format_map(values),
+        "what": what.format_map(values),
         "statistic": table.STATISTICS[one.statistic],
-        **{key: number(getattr(one, key)) for key in ("value", "null", "threshold")},
+        "usual": usual.format_map({"null": number(one.null)}),
+        **{key: number(getattr(one, key)) for key in ("value", "threshold")},
     }
-    compared = one.statistic != "count" and not math.isnan(one.threshold)
+    compared = one.statistic not in ("count", "steps") and not math.isnan(one.threshold)
     return str(table.FRAME["finding" if compared else "note"].format_map(said))
 
 
 def advice(one: Finding, lang: str) -> str:
     """What to do next."""
-    return str(LANGUAGES[check(lang)].ADVICE[one.code].format_map(_values(one, lang)))
+    table = LANGUAGES[check(lang)]
+    at_once = one.code == "diverged" and one.start == 0
+    text = table.SPECIAL["diverged at once"] if at_once else table.ADVICE[one.code]
+    return str(text.format_map(_values(one, lang)))
 
 
 def next_step(whole: Diagnosis, lang: str) -> str:
@@ -73,7 +80,7 @@ def diagnosis(whole: Diagnosis, lang: str) -> str:
         "sure": _sure(whole.confidence, lang),
         "steps": number(whole.steps),
     }
-    lines = [frame["verdict"].format_map(values)]
+    lines = [frame["verdict_one" if whole.steps == 1 else "verdict"].format_map(values)]
     lines += [f"- {finding(one, lang)}" for one in whole.findings]
     if not whole.findings:
         lines.append(frame["nothing"])

@@ -2,12 +2,14 @@
 
 #: How a finding is put together, how sure it is, and a diagnosis as a whole.
 FRAME = {
-    "finding": "{name}, {where} ({sure}). {what} Why: {statistic} is {value}; in a healthy run it "
-    "would be about {null}, the line is at {threshold}.",
+    "finding": "{name}, {where} ({sure}). {what} Why: {statistic} is {value}; {usual}, the "
+    "line is at {threshold}.",
     "note": "{name}, {where}. {what}",
     "where": "updates {start} to {stop}",
     "where_one": "update {start}",
+    "where_none": "of nothing",
     "verdict": "Verdict: {name} ({sure}), from {steps} updates.",
+    "verdict_one": "Verdict: {name} ({sure}), from {steps} update.",
     "advice": "Next: {advice}",
     "certain": "certain",
     "very_sure": "very sure, {percent} %",
@@ -34,6 +36,7 @@ NAMES = {
     "still_falling": "Still falling",
     "falling": "Falling",
     "flat": "Flat",
+    "settled": "Flat, with a rate that has decayed",
     "rising": "Rising",
     "never_fell": "It never fell",
     "gap": "Gaps in the steps",
@@ -41,17 +44,16 @@ NAMES = {
     "repeated_steps": "Repeated steps",
     "outside_steps": "Validation outside the run",
     "rate_jumps": "Jumps of the rate",
-    "rate_unclear": "The rate is near a line",
+    "rate_unclear": "The rate is borderline",
 }
 
 #: What was seen, by code.
 TEXT = {
     "diverged": "The loss went up and stayed there: it ended at {last}, after {best} at its best.",
-    "nonfinite": "{count} of the losses are inf or NaN, the first at update {first}.",
+    "nonfinite": "Losses that are inf or NaN: {count}, the first at update {first}.",
     "spiking": "{count} spikes stand far above the losses around them, one in {every} updates.",
     "lr_too_high": "The steps overshoot: they go further than the gradients are worth. {evidence}.",
-    "lr_too_low": "The loss still falls, and the gradient keeps pointing where the last step went: "
-    "longer steps would have gained more. {evidence}.",
+    "lr_too_low": "Longer steps would have gained more. {evidence}.",
     "oscillating": "The loss goes up and down at every other update, more than noise does, and does "
     "not fall.",
     "plateau": "The loss fell to {last} and no longer changes; the steps go back and forth in the "
@@ -60,27 +62,47 @@ TEXT = {
     "{now} since, while the training loss fell.",
     "healthy": "The loss falls and nothing speaks against the rate.",
     "converged": "The loss has fallen to {last}, from {first}, and stays there.",
-    "not_enough_data": "There are {steps} losses; at least {least} are needed to tell a trend from "
-    "noise.",
+    "not_enough_data": "It takes {least} losses to tell a trend from noise; here: {steps}.",
     "inconclusive": "The numbers fit more than one explanation.",
     "still_falling": "The loss still falls about as fast as before: the rate may be low, or the run "
     "too short.",
     "falling": "The loss falls: by {change} over updates {start} to {stop}.",
     "flat": "The loss neither falls nor rises: it has converged, or the rate is too high to get "
     "further.",
+    "settled": "The loss no longer changes, and the rate is less than a tenth of what it was: this is "
+    "where the run ends.",
     "rising": "The loss rises: by {change} over updates {start} to {stop}.",
-    "never_fell": "The loss ended where it began: the rate is far too low or far too high, or "
-    "nothing is trained.",
-    "gap": "{count} gaps, the longest of {longest} steps where {usual} is usual. The losses between "
-    "are not known.",
-    "unsorted_steps": "{count} of the steps were out of order; they were sorted.",
-    "repeated_steps": "{count} steps came more than once; the last value of each was kept.",
-    "outside_steps": "{count} validation losses are at steps that the log does not have; they were "
-    "left out.",
-    "rate_jumps": "The rate changed by more than a factor of 2 at once, {count} times; updates "
-    "{start} to {stop} were judged.",
-    "rate_unclear": "What the steps did fits two answers: too low {too_low} %, about right {good} %, "
+    "never_fell": "The loss ended where it began: the rate is far too low or far too high, "
+    "nothing is trained, or there is nothing to learn.",
+    "gap": "Gaps: {count}, the longest of {longest} steps, where {usual} is usual. The losses in "
+    "between are not known.",
+    "unsorted_steps": "Steps out of order: {count}; they were sorted.",
+    "repeated_steps": "Steps that came again: {count}; the last value of each was kept.",
+    "outside_steps": "Validation losses at steps that the log does not have: {count}; they were left "
+    "out.",
+    "rate_jumps": "Changes of the rate by more than a factor of 2 within few updates, as in a warm-up or "
+    "at a step: {count}. Updates {start} to {stop} were judged.",
+    "rate_unclear": "What the steps did fits more than one answer: too low {too_low} %, about right {good} %, "
     "too high {too_high} %. {evidence}.",
+}
+
+#: What was seen and what to do, by code and statistic or place, where they differ from the above.
+SPECIAL = {
+    "diverged by nonfinite": "Losses that are inf or NaN: {count}, the first at update {start}.",
+    "still_falling by chance_too_low": "The loss still falls, in the way of a rate that is low or a run "
+    "that is too short.",
+    "diverged at once": "Use a third of the rate, or clip the gradients, or warm up. If it is no "
+    "better then, look for data that are not numbers.",
+}
+
+#: What the number would be, by code or statistic.
+USUAL = {
+    "": "in a healthy run it would be about {null}",
+    "nonfinite": "in a healthy run it is {null}",
+    "level": "in a healthy run it is at most about {null}",
+    "level_start": "in a healthy run it is at most about {null}",
+    "trend_z": "for a loss that stays the same it would be about {null}",
+    "converged": "where nothing is learnt it would be about {null}",
 }
 
 #: What the numbers are.
@@ -125,6 +147,8 @@ ADVICE = {
     "probe_lr tries a third and three times the rate.",
     "still_falling": "Train longer, or try three times the rate with probe_lr.",
     "falling": "",
+    "settled": "Train on only with a higher rate. Whether another rate would have ended lower, whole "
+    "runs tell: lr_sweep.",
     "flat": "Probe at a third of the rate (probe_lr): if the loss falls further, it was too high.",
     "rising": "Probe at a third of the rate (probe_lr).",
     "never_fell": "Look whether the gradients reach the parameters, then find a rate with lr_find.",

@@ -2,12 +2,14 @@
 
 #: How a finding is put together, how sure it is, and a diagnosis as a whole.
 FRAME = {
-    "finding": "{name}，{where}（{sure}）。{what}依据：{statistic}为 {value}；正常训练时约为 {null}，"
+    "finding": "{name}，{where}（{sure}）。{what}依据：{statistic}为 {value}；{usual}，"
     "判定界限为 {threshold}。",
     "note": "{name}，{where}。{what}",
     "where": "第 {start} 到 {stop} 步",
     "where_one": "第 {start} 步",
+    "where_none": "记录为空",
     "verdict": "结论：{name}（{sure}），依据 {steps} 步的记录。",
+    "verdict_one": "结论：{name}（{sure}），依据 {steps} 步的记录。",
     "advice": "建议：{advice}",
     "certain": "确定",
     "very_sure": "很有把握，{percent}%",
@@ -34,6 +36,7 @@ NAMES = {
     "still_falling": "仍在下降",
     "falling": "正在下降",
     "flat": "没有变化",
+    "settled": "学习率衰减后不再变化",
     "rising": "正在上升",
     "never_fell": "从未下降",
     "gap": "步数有缺口",
@@ -50,26 +53,46 @@ TEXT = {
     "nonfinite": "有 {count} 个损失是 inf 或 NaN，第一个出现在第 {first} 步。",
     "spiking": "有 {count} 个尖峰远高于前后的损失，平均每 {every} 步出现一次。",
     "lr_too_high": "每一步都迈过了头，超出了梯度所能支撑的距离：{evidence}。",
-    "lr_too_low": "损失仍在下降，而梯度始终指向上一步的方向：步子再大一些，收获会更多。{evidence}。",
+    "lr_too_low": "步子再大一些，收获会更多。{evidence}。",
     "oscillating": "损失隔步一升一降，幅度超出噪声所能解释的范围，且整体没有下降。",
     "plateau": "损失降到 {last} 后不再变化，参数只是在梯度噪声中来回摆动。",
     "overfitting": "验证损失在第 {at} 步达到最低值 {minimum}，此后升至 {now}，而训练损失仍在下降。",
     "healthy": "损失在下降，没有迹象表明学习率有问题。",
     "converged": "损失已从 {first} 降到 {last}，并稳定下来。",
-    "not_enough_data": "只有 {steps} 个损失值；至少需要 {least} 个，才能把趋势和噪声区分开。",
+    "not_enough_data": "至少需要 {least} 个损失值，才能把趋势和噪声区分开；现有 {steps} 个。",
     "inconclusive": "现有数据有不止一种解释。",
     "still_falling": "损失的下降速度与先前相当：可能学习率偏低，也可能训练得还不够久。",
     "falling": "损失在第 {start} 到 {stop} 步之间下降了 {change}。",
     "flat": "损失不升不降：可能已经收敛，也可能学习率太高，无法继续下降。",
+    "settled": "损失不再变化，学习率也已降到原来的十分之一以下：这次训练到此为止。",
     "rising": "损失在第 {start} 到 {stop} 步之间上升了 {change}。",
-    "never_fell": "损失最后仍停留在起点附近：学习率可能过低或过高，也可能参数根本没有得到训练。",
+    "never_fell": "损失最后仍停留在起点附近：学习率可能过低或过高，也可能参数根本没有得到训练，或者数据里没有可学的规律。",
     "gap": "有 {count} 处缺口，最长的跨越 {longest} 步，而通常间隔为 {usual} 步；其间的损失未知。",
     "unsorted_steps": "有 {count} 个步数顺序不对，已重新排序。",
     "repeated_steps": "有 {count} 个步数重复出现，每个只保留最后一个值。",
     "outside_steps": "有 {count} 个验证损失的步数不在记录之中，已忽略。",
-    "rate_jumps": "学习率有 {count} 次一下子变化超过 2 倍；判断的是第 {start} 到 {stop} 步。",
-    "rate_unclear": "从每一步的效果看，有两种可能：偏低 {too_low}%，合适 {good}%，"
+    "rate_jumps": "学习率有 {count} 次在几步之内变化超过 2 倍，例如预热或突变；"
+    "判断的是第 {start} 到 {stop} 步。",
+    "rate_unclear": "从每一步的效果看，不止一种可能：偏低 {too_low}%，合适 {good}%，"
     "偏高 {too_high}%。{evidence}。",
+}
+
+#: What was seen and what to do, by code and statistic or place, where they differ from the above.
+SPECIAL = {
+    "diverged by nonfinite": "有 {count} 个损失是 inf 或 NaN，第一个出现在第 {start} 步。",
+    "still_falling by chance_too_low": "损失仍在下降，走势像是学习率偏低，或者训练得还不够久。",
+    "diverged at once": "把学习率降到三分之一，或者做梯度裁剪，或者加上预热。"
+    "如果没有改善，检查数据里是否有无效数值。",
+}
+
+#: What the number would be, by code or statistic.
+USUAL = {
+    "": "正常训练时约为 {null}",
+    "nonfinite": "正常训练时为 {null}",
+    "level": "正常训练时最多约为 {null}",
+    "level_start": "正常训练时最多约为 {null}",
+    "trend_z": "损失保持不变时约为 {null}",
+    "converged": "什么也没有学到时约为 {null}",
 }
 
 #: What the numbers are.
@@ -112,6 +135,8 @@ ADVICE = {
     "probe_lr 会试一试三分之一和三倍的学习率。",
     "still_falling": "训练得更久一些，或者用 probe_lr 试试三倍的学习率。",
     "falling": "",
+    "settled": "要继续训练，就需要更高的学习率。换一个学习率最终会不会更好，"
+    "要用完整的训练来比较：lr_sweep。",
     "flat": "用 probe_lr 试试三分之一的学习率：如果损失继续下降，说明原来的学习率太高。",
     "rising": "用 probe_lr 试试三分之一的学习率。",
     "never_fell": "先确认梯度确实传到了参数，再用 lr_find 找一个学习率。",
