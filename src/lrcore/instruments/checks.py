@@ -39,9 +39,10 @@ class Found(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """Mean losses: of the first window of the run, of the last, and of the best before it."""
+    """Mean losses: of the first window, the last, and the best before it; and of the first bin."""
 
     start: float
+    first: float  # of the first bin, before anything could go wrong
     last: float
     best: float
     best_stop: int  # where the best window ends
@@ -61,7 +62,7 @@ def levels(curve: Curve) -> Levels:
     windows = [w for w in windows if w.total("n") > 0]
     if len(windows) < 3:
         mean = whole.loss()
-        return Levels(mean, mean, mean, 0, 0, 0.0, 0.0)
+        return Levels(mean, mean, mean, mean, 0, 0, 0.0, 0.0)
     means = np.array([w.loss() for w in windows])
     memory = _memory(curve)
     errors = np.array([_error(w, memory) for w in windows])
@@ -77,6 +78,7 @@ def levels(curve: Curve) -> Levels:
 
     return Levels(
         max(start, float(means[0])),
+        float(curve["mean"][np.argmax(curve["n"] > 0)]),
         float(means[-1]),
         float(means[best]),
         windows[best].stop,
@@ -135,10 +137,16 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     if exploded or (sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]):
         line = LIMIT["diverged_ratio"]
         return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
-    high = at.best > 0 and at.last / at.best > LIMIT["level_ratio"]
-    if sure and high and risen > LIMIT["regained"] * (at.start - at.best):
-        line = LIMIT["level_ratio"]
+    if not (sure and risen > LIMIT["regained"] * (at.start - at.best)):
+        return None
+    line = LIMIT["level_ratio"]
+    if at.best > 0 and at.last / at.best > line:
         return Found("diverged", *span, "level", at.last / at.best, 1.0, line, 0.95, values)
+    if at.best <= 0 and risen > (line - 1) * abs(at.best):
+        # A ratio says nothing where the loss is below 0: how much of the fall was lost does.
+        lost = min(risen / max(at.start - at.best, 0.01 * risen), 100.0)
+        line = LIMIT["regained"]
+        return Found("diverged", *span, "regained", lost, 0.0, line, 0.95, values)
     return None
 
 
@@ -350,7 +358,7 @@ def _quiet(
     `shares` are the chances of the rate, `measured` whether by the steps; by the loss alone they
     only decide whether to abstain.
     """
-    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
+    values = {"change": abs(slope.change), "last": at.last, "first": _begun(at)}
     span, line = (half.start, half.stop), LIMIT["falling_z"]
     good = shares.get("good", 0.0)
     clear = good >= LIMIT["clear_chance"]
@@ -361,7 +369,7 @@ def _quiet(
     if slope.z > -line:
         return "inconclusive", 0.5, found("rising", "trend_z", slope.z, 0.0, -line)
     if slope.z < line:
-        fell = at.start - at.last
+        fell = _begun(at) - at.last
         late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
         slow = shares.get("too_low", 0.0)
         if late > LIMIT["late_share"] and not (measured and clear):
@@ -378,6 +386,12 @@ def _quiet(
     return _flat(half, slope, at, found, good if clear else 0.0, measured)
 
 
+def _begun(at: Levels) -> float:
+    """The loss at the start; where it exploded at once and only came back, that before."""
+    burst = at.start > LIMIT["exploded_ratio"] * at.first > 0
+    return at.first if burst and at.last > LIMIT["burst_ratio"] * at.first else at.start
+
+
 def _flat(
     half: Part,
     slope: Trend,
@@ -387,7 +401,8 @@ def _flat(
     measured: bool,
 ) -> tuple[str, float, Found]:
     """What a flat loss says: all learnt, nothing learnt, or neither."""
-    ratio = at.last / at.start if at.start > 0 else NAN
+    begun = _begun(at)
+    ratio = at.last / begun if begun > 0 else NAN
     rates = half.curve.lr[half.curve["count:lr"] > 0]
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
     if ratio < LIMIT["solved_ratio"]:
