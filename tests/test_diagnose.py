@@ -120,6 +120,21 @@ def test_a_loss_that_came_back_from_an_explosion_has_not_converged():
     assert lrcore.diagnose(learnt).verdict == "converged"
 
 
+def test_an_explosion_at_the_start_is_no_descent():
+    loss = 2.3 + 0.1 * np.random.default_rng(0).standard_normal(1000)
+    burst = loss.copy()
+    burst[1:40] = np.geomspace(1e5, 3, 39)
+    for x in (loss, burst):
+        assert lrcore.diagnose(x, stats=stats_of(0.1, 0.2)).rates["too_high"] > 0.9
+
+
+def test_a_short_run_that_diverged_had_a_rate_that_is_too_high():
+    d = lrcore.diagnose([2.0, 3.0, 50.0, INF])
+    assert (d.verdict, d.rate) == ("diverged", "too_high")
+    d = lrcore.diagnose([NAN, NAN])
+    assert (d.verdict, d.rate) == ("diverged", "unknown")
+
+
 @pytest.mark.parametrize("shift", [-3, -10, -20])
 def test_a_loss_below_zero_can_diverge(shift):
     loss = falling(500)

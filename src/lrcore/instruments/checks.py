@@ -276,7 +276,8 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     burst = diverged(curve, at)
     if too_short := _too_short(curve):
         if burst is not None:
-            return "diverged", burst.confidence, [burst], {}
+            chances = DIVERGED if curve["n"].any() else {}  # without a loss nothing is known
+            return "diverged", burst.confidence, [burst], chances
         return "not_enough_data", 1.0, [too_short], {}
     part, jumps = parts(curve)
     half = part.slice(0.5, 1)
@@ -290,7 +291,7 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     up = risen(curve, at) if burst is None else None
     if jumps:
         found.append(_jumps(part, jumps))
-    values = rate.inputs(curve, part, at.start, at.last)
+    values = rate.inputs(curve, part, begun(at), at.last)
     measured = rate.kind_of(values) != "l"
     shares = rate.chances(values)
     chances = shares if measured else {}
@@ -358,7 +359,7 @@ def _quiet(
     `shares` are the chances of the rate, `measured` whether by the steps; by the loss alone they
     only decide whether to abstain.
     """
-    values = {"change": abs(slope.change), "last": at.last, "first": _begun(at)}
+    values = {"change": abs(slope.change), "last": at.last, "first": begun(at)}
     span, line = (half.start, half.stop), LIMIT["falling_z"]
     good = shares.get("good", 0.0)
     clear = good >= LIMIT["clear_chance"]
@@ -369,7 +370,7 @@ def _quiet(
     if slope.z > -line:
         return "inconclusive", 0.5, found("rising", "trend_z", slope.z, 0.0, -line)
     if slope.z < line:
-        fell = _begun(at) - at.last
+        fell = begun(at) - at.last
         late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
         slow = shares.get("too_low", 0.0)
         if late > LIMIT["late_share"] and not (measured and clear):
@@ -386,7 +387,7 @@ def _quiet(
     return _flat(half, slope, at, found, good if clear else 0.0, measured)
 
 
-def _begun(at: Levels) -> float:
+def begun(at: Levels) -> float:
     """The loss at the start; where it exploded at once and only came back, that before."""
     burst = at.start > LIMIT["exploded_ratio"] * at.first > 0
     return at.first if burst and at.last > LIMIT["burst_ratio"] * at.first else at.start
@@ -401,8 +402,8 @@ def _flat(
     measured: bool,
 ) -> tuple[str, float, Found]:
     """What a flat loss says: all learnt, nothing learnt, or neither."""
-    begun = _begun(at)
-    ratio = at.last / begun if begun > 0 else NAN
+    first = begun(at)
+    ratio = at.last / first if first > 0 else NAN
     rates = half.curve.lr[half.curve["count:lr"] > 0]
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
     if ratio < LIMIT["solved_ratio"]:
