@@ -145,6 +145,16 @@ def test_a_loss_below_zero_can_diverge(shift):
     assert lrcore.diagnose(falling() + shift).verdict != "diverged"
 
 
+@pytest.mark.parametrize(("last", "verdict"), [(2000, "diverged"), (100, "inconclusive")])
+def test_an_explosion_late_in_a_long_run(last, verdict):
+    loss = 1 + 0.05 * np.random.default_rng(0).standard_normal(300_000)
+    loss[-last:] *= 50
+    d = lrcore.diagnose(loss)
+    assert d.verdict == verdict
+    if verdict == "diverged":
+        assert 298_000 <= d.findings[0].start < 298_000 + d.curve.width
+
+
 def test_losses_of_any_size_are_read():
     for largest in (1e154, 1e300, 1.7e308):
         lrcore.diagnose(np.r_[falling(), np.full(300, largest)], stats=stats_of(0.0, 0.9, 1300))

@@ -20,6 +20,7 @@ from .thresholds import LIMIT
 __all__ = ["Found", "all_of"]
 
 NAN = math.nan
+RECENT = 512  # updates, all of them far up, that are enough to call a run exploded
 #: The chances where a run diverged, whatever else was measured.
 DIVERGED = {"too_low": 0.0, "good": 0.05, "too_high": 0.95}
 
@@ -133,8 +134,9 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     ratio = at.last / at.start if at.start > 0 else NAN
     values = {"last": at.last, "best": at.best}
     span = (at.best_stop, curve.steps)
-    exploded = _floor(curve) > LIMIT["exploded_ratio"] * _top(curve) > 0
-    if exploded or (sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]):
+    if (far := _exploded(curve)) is not None:
+        return far
+    if sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]:
         line = LIMIT["diverged_ratio"]
         return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
     if not (sure and risen > LIMIT["regained"] * (at.start - at.best)):
@@ -150,16 +152,23 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     return None
 
 
-def _top(curve: Curve) -> float:
-    """The highest loss of the first tenth; -inf if none is finite."""
-    high = curve["high"][: max(len(curve) // 10, 1)]
-    return float(high.max(initial=-math.inf))
+def _exploded(curve: Curve) -> Found | None:
+    """All of the last losses far above the highest of the first tenth.
 
-
-def _floor(curve: Curve) -> float:
-    """The lowest loss of the last tenth; inf if none is finite."""
-    low = curve["low"][-max(len(curve) // 10, 1) :]
-    return float(low.min(initial=math.inf))
+    The last losses are a tenth as well, but no more than are enough: in a long run a tenth is much
+    too long to wait for.
+    """
+    tenth = max(len(curve) // 10, 1)
+    enough = -(-RECENT // curve.width) + 1  # the last bin may hold few updates
+    line = LIMIT["exploded_ratio" if tenth < enough else "diverged_ratio"]
+    top = float(curve["high"][:tenth].max(initial=-math.inf))
+    floor = float(curve["low"][-min(tenth, enough) :].min(initial=math.inf))
+    if not floor > line * top > 0:
+        return None
+    start = (int(np.flatnonzero(curve["low"] <= line * top)[-1]) + 1) * curve.width
+    values = {"last": floor, "best": float(curve["low"].min())}
+    ratio = floor / top
+    return Found("diverged", start, curve.steps, "level_top", ratio, 1.0, line, 0.99, values)
 
 
 def nonfinite(curve: Curve) -> Found | None:
