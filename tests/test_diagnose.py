@@ -109,6 +109,66 @@ def test_a_loss_that_is_gone_has_converged():
     assert d.verdict == "converged"
 
 
+def test_a_loss_that_came_back_from_an_explosion_has_not_converged():
+    rng = np.random.default_rng(0)
+    loss = 2.3 + 0.1 * rng.standard_normal(1000)
+    loss[1:40] = np.geomspace(1e5, 3, 39)
+    d = lrcore.diagnose(loss)
+    assert (d.verdict, d.findings[0].code) == ("inconclusive", "never_fell")
+    assert 0.9 < d.findings[0].value < 1.1
+    learnt = np.where(T < 300, loss, 0.01)
+    assert lrcore.diagnose(learnt).verdict == "converged"
+
+
+def test_an_explosion_at_the_start_is_no_descent():
+    loss = 2.3 + 0.1 * np.random.default_rng(0).standard_normal(1000)
+    burst = loss.copy()
+    burst[1:40] = np.geomspace(1e5, 3, 39)
+    for x in (loss, burst):
+        assert lrcore.diagnose(x, stats=stats_of(0.1, 0.2)).rates["too_high"] > 0.9
+
+
+def test_a_short_run_that_diverged_had_a_rate_that_is_too_high():
+    d = lrcore.diagnose([2.0, 3.0, 50.0, INF])
+    assert (d.verdict, d.rate) == ("diverged", "too_high")
+    d = lrcore.diagnose([NAN, NAN])
+    assert (d.verdict, d.rate) == ("diverged", "unknown")
+
+
+@pytest.mark.parametrize("shift", [-3, -10, -20])
+def test_a_loss_below_zero_can_diverge(shift):
+    loss = falling(500)
+    loss = np.r_[loss, loss[-1] + 0.05 * np.arange(500)] + shift
+    d = lrcore.diagnose(loss)
+    assert (d.verdict, d.findings[0].statistic) == ("diverged", "regained")
+    assert d.findings[0].value > 1
+    assert lrcore.diagnose(falling() + shift).verdict != "diverged"
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(2000, "diverged"), (100, "inconclusive")])
+def test_an_explosion_late_in_a_long_run(last, verdict):
+    loss = 1 + 0.05 * np.random.default_rng(0).standard_normal(300_000)
+    loss[-last:] *= 50
+    d = lrcore.diagnose(loss)
+    assert d.verdict == verdict
+    if verdict == "diverged":
+        assert 298_000 <= d.findings[0].start < 298_000 + d.curve.width
+
+
+def test_losses_of_any_size_are_read():
+    for largest in (1e154, 1e300, 1.7e308):
+        lrcore.diagnose(np.r_[falling(), np.full(300, largest)], stats=stats_of(0.0, 0.9, 1300))
+        lrcore.diagnose(np.where(T % 2, largest, -largest), stats=stats_of(0.0, 0.9))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+def test_a_rate_that_jumps_every_few_epochs(every):
+    loss = 2 * np.exp(-np.arange(30) / 8) + 0.1
+    d = lrcore.diagnose(loss, lrs=0.3 ** (np.arange(30) // every), val_losses=loss)
+    assert d.findings[-1].code == "rate_jumps"
+    assert d.rate == "unknown"
+
+
 def test_a_rate_near_zero_in_the_end_has_converged():
     lr = 0.1 * (1 + np.cos(np.pi * T / 1000))
     noise = 0.01 * np.random.default_rng(0).standard_normal(1000)

@@ -258,6 +258,14 @@ def test_a_rise_of_the_loss_stops_soon_and_as_diagnose_says(rise_at):
     assert monitor.report().verdict == "diverged"
 
 
+def test_an_explosion_late_in_a_long_run_stops_soon():
+    values = losses(10**6, 40_000)
+    values[30_000:] = [100 * x for x in values[30_000:]]
+    stopped, monitor = first_stop(values)
+    assert 30_000 < stopped < 31_200
+    assert monitor.report().verdict == "diverged"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_healthy_run_goes_on(seed):
     rng = np.random.default_rng(seed)

@@ -91,7 +91,7 @@ def cases(folder: Path, shape: str, every: int = 1, **which: Any) -> Iterator[Ca
                 values: dict[str, float] = {}
                 if curve.steps >= 100:
                     at = checks.levels(curve)
-                    values = rate.inputs(curve, parts(curve)[0], at.start, at.last)
+                    values = rate.inputs(curve, parts(curve)[0], checks.begun(at), at.last)
                 failed = not np.isfinite(run[:, 0]).all()
                 name = (cell.problem, cell.kind, shape, float(lr))
                 yield Case(*name, int(label[i]), bool(border[i]), failed, values)

@@ -45,6 +45,27 @@ def test_a_loop_of_torch():
 
 
 @pytest.mark.frameworks
+@pytest.mark.parametrize("depth", [1, 4])
+def test_what_nested_modules_keep(depth):
+    torch = framework("torch")
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4))
+    for _ in range(depth):
+        model = torch.nn.Sequential(model, torch.nn.Linear(4, 4))
+    params = {name: p.detach().numpy() for name, p in model.named_parameters()}
+
+    def loss_and_grads(batch):
+        model.zero_grad()
+        loss = (model(batch) ** 2).mean()
+        loss.backward()
+        return loss.item(), {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+    kept = {name: x.clone() for name, x in model.state_dict().items()}
+    lrcore.lr_find(lrcore.SGD(params, lr=0.1), loss_and_grads, [torch.randn(8, 4)] * 3, steps=10)
+    for name, x in model.state_dict().items():
+        assert torch.equal(x, kept[name]), name
+
+
+@pytest.mark.frameworks
 @pytest.mark.parametrize(("rule", "low", "high"), [("SGD", 0.05, 2.0), ("Adam", 0.003, 0.3)])
 def test_the_finder_in_a_loop_of_torch(rule, low, high):
     torch = framework("torch")

@@ -260,6 +260,17 @@ def _children(x: Any) -> Iterator[Any]:
             yield from x
     else:
         yield from _attributes(x)
+        yield from _of_module(x)
+
+
+def _of_module(x: Any) -> Iterator[Any]:
+    """The arrays and parts of a module of torch, however deep it is nested."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.nn.Module):
+        kind = torch.nn.Module
+        yield from kind.parameters(x)
+        yield from kind.buffers(x)
+        yield from kind.modules(x)
 
 
 def _of_function(f: FunctionType) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from .thresholds import LIMIT
 __all__ = ["Found", "all_of"]
 
 NAN = math.nan
+RECENT = 512  # updates, all of them far up, that are enough to call a run exploded
 #: The chances where a run diverged, whatever else was measured.
 DIVERGED = {"too_low": 0.0, "good": 0.05, "too_high": 0.95}
 
@@ -39,9 +40,10 @@ class Found(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """Mean losses: of the first window of the run, of the last, and of the best before it."""
+    """Mean losses: of the first window, the last, and the best before it; and of the first bin."""
 
     start: float
+    first: float  # of the first bin, before anything could go wrong
     last: float
     best: float
     best_stop: int  # where the best window ends
@@ -61,7 +63,7 @@ def levels(curve: Curve) -> Levels:
     windows = [w for w in windows if w.total("n") > 0]
     if len(windows) < 3:
         mean = whole.loss()
-        return Levels(mean, mean, mean, 0, 0, 0.0, 0.0)
+        return Levels(mean, mean, mean, mean, 0, 0, 0.0, 0.0)
     means = np.array([w.loss() for w in windows])
     memory = _memory(curve)
     errors = np.array([_error(w, memory) for w in windows])
@@ -77,6 +79,7 @@ def levels(curve: Curve) -> Levels:
 
     return Levels(
         max(start, float(means[0])),
+        float(curve["mean"][np.argmax(curve["n"] > 0)]),
         float(means[-1]),
         float(means[best]),
         windows[best].stop,
@@ -130,27 +133,41 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     ratio = at.last / at.start if at.start > 0 else NAN
     values = {"last": at.last, "best": at.best}
     span = (at.best_stop, curve.steps)
-    exploded = _floor(curve) > LIMIT["exploded_ratio"] * _top(curve) > 0
-    if exploded or (sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]):
+    if (far := _exploded(curve)) is not None:
+        return far
+    if sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]:
         line = LIMIT["diverged_ratio"]
         return Found("diverged", *span, "level_start", ratio, 1.0, line, 0.99, values)
-    high = at.best > 0 and at.last / at.best > LIMIT["level_ratio"]
-    if sure and high and risen > LIMIT["regained"] * (at.start - at.best):
-        line = LIMIT["level_ratio"]
+    if not (sure and risen > LIMIT["regained"] * (at.start - at.best)):
+        return None
+    line = LIMIT["level_ratio"]
+    if at.best > 0 and at.last / at.best > line:
         return Found("diverged", *span, "level", at.last / at.best, 1.0, line, 0.95, values)
+    if at.best <= 0 and risen > (line - 1) * abs(at.best):
+        # A ratio says nothing where the loss is below 0: how much of the fall was lost does.
+        lost = min(risen / max(at.start - at.best, 0.01 * risen), 100.0)
+        line = LIMIT["regained"]
+        return Found("diverged", *span, "regained", lost, 0.0, line, 0.95, values)
     return None
 
 
-def _top(curve: Curve) -> float:
-    """The highest loss of the first tenth; -inf if none is finite."""
-    high = curve["high"][: max(len(curve) // 10, 1)]
-    return float(high.max(initial=-math.inf))
+def _exploded(curve: Curve) -> Found | None:
+    """All of the last losses far above the highest of the first tenth.
 
-
-def _floor(curve: Curve) -> float:
-    """The lowest loss of the last tenth; inf if none is finite."""
-    low = curve["low"][-max(len(curve) // 10, 1) :]
-    return float(low.min(initial=math.inf))
+    The last losses are a tenth as well, but no more than are enough: in a long run a tenth is much
+    too long to wait for.
+    """
+    tenth = max(len(curve) // 10, 1)
+    enough = -(-RECENT // curve.width) + 1  # the last bin may hold few updates
+    line = LIMIT["exploded_ratio" if tenth < enough else "diverged_ratio"]
+    top = float(curve["high"][:tenth].max(initial=-math.inf))
+    floor = float(curve["low"][-min(tenth, enough) :].min(initial=math.inf))
+    if not floor > line * top > 0:
+        return None
+    start = (int(np.flatnonzero(curve["low"] <= line * top)[-1]) + 1) * curve.width
+    values = {"last": floor, "best": float(curve["low"].min())}
+    ratio = floor / top
+    return Found("diverged", start, curve.steps, "level_top", ratio, 1.0, line, 0.99, values)
 
 
 def nonfinite(curve: Curve) -> Found | None:
@@ -267,7 +284,8 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     burst = diverged(curve, at)
     if too_short := _too_short(curve):
         if burst is not None:
-            return "diverged", burst.confidence, [burst], {}
+            chances = DIVERGED if curve["n"].any() else {}  # without a loss nothing is known
+            return "diverged", burst.confidence, [burst], chances
         return "not_enough_data", 1.0, [too_short], {}
     part, jumps = parts(curve)
     half = part.slice(0.5, 1)
@@ -281,7 +299,7 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     up = risen(curve, at) if burst is None else None
     if jumps:
         found.append(_jumps(part, jumps))
-    values = rate.inputs(curve, part, at.start, at.last)
+    values = rate.inputs(curve, part, begun(at), at.last)
     measured = rate.kind_of(values) != "l"
     shares = rate.chances(values)
     chances = shares if measured else {}
@@ -349,7 +367,7 @@ def _quiet(
     `shares` are the chances of the rate, `measured` whether by the steps; by the loss alone they
     only decide whether to abstain.
     """
-    values = {"change": abs(slope.change), "last": at.last, "first": at.start}
+    values = {"change": abs(slope.change), "last": at.last, "first": begun(at)}
     span, line = (half.start, half.stop), LIMIT["falling_z"]
     good = shares.get("good", 0.0)
     clear = good >= LIMIT["clear_chance"]
@@ -360,7 +378,7 @@ def _quiet(
     if slope.z > -line:
         return "inconclusive", 0.5, found("rising", "trend_z", slope.z, 0.0, -line)
     if slope.z < line:
-        fell = at.start - at.last
+        fell = begun(at) - at.last
         late = min(abs(slope.change) / fell, 1.0) if fell > 0 else 1.0
         slow = shares.get("too_low", 0.0)
         if late > LIMIT["late_share"] and not (measured and clear):
@@ -377,6 +395,12 @@ def _quiet(
     return _flat(half, slope, at, found, good if clear else 0.0, measured)
 
 
+def begun(at: Levels) -> float:
+    """The loss at the start; where it exploded at once and only came back, that before."""
+    burst = at.start > LIMIT["exploded_ratio"] * at.first > 0
+    return at.first if burst and at.last > LIMIT["burst_ratio"] * at.first else at.start
+
+
 def _flat(
     half: Part,
     slope: Trend,
@@ -386,7 +410,8 @@ def _flat(
     measured: bool,
 ) -> tuple[str, float, Found]:
     """What a flat loss says: all learnt, nothing learnt, or neither."""
-    ratio = at.last / at.start if at.start > 0 else NAN
+    first = begun(at)
+    ratio = at.last / first if first > 0 else NAN
     rates = half.curve.lr[half.curve["count:lr"] > 0]
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
     if ratio < LIMIT["solved_ratio"]:

@@ -320,10 +320,10 @@ def _spikes(loss: Array) -> NDArray[np.bool_]:
     count = WINDOW - np.isnan(windows).sum(axis=1)
     # A fall within the window would count as spread: a line through its ends takes it out.
     ends = [_quantile(third, (~np.isnan(third)).sum(axis=1), 0.5) for third in _ends(windows)]
-    slope = np.nan_to_num((ends[1] - ends[0]) / (WINDOW - WINDOW // 3))
-    windows = windows - slope * np.arange(WINDOW)
-    middle = _quantile(windows, count, 0.5)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # losses that explode
+        slope = np.nan_to_num((ends[1] - ends[0]) / (WINDOW - WINDOW // 3))
+        windows = windows - slope * np.arange(WINDOW)
+        middle = _quantile(windows, count, 0.5)
         spread = 1.4826 * _quantile(abs(windows - middle), count, 0.5)
         tail = _quantile(windows, count, 0.9) - middle
         high = windows > middle + np.maximum(SPIKE_SIGMA * spread, SPIKE_TAIL * tail)

@@ -302,7 +302,8 @@ class Monitor(Callback):
         if self._next > len(self._rows) or (risen and self.steps >= self._due):
             self._flush()
         if risen and self.steps >= self._due and not self.stop:
-            self._due = self.steps + max(self.steps // 8, 4 * BLOCK)
+            far = level > LIMIT["diverged_ratio"] * self._lowest > 0
+            self._due = self.steps + (4 * BLOCK if far else max(self.steps // 8, 4 * BLOCK))
             curve = self._seen()
             found = checks.diverged(curve, checks.levels(curve))
             if found is not None and found.statistic != "nonfinite":

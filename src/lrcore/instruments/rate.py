@@ -78,8 +78,8 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
     Returns
     -------
     dict
-        Without those that were not measured; empty if the loss is not above 0, of which logarithms
-        say nothing.
+        Without those that were not measured; empty if the part is of fewer than 8 bins, or if the
+        loss is not above 0, of which logarithms say nothing.
     """
     rates = curve.lr[part.first : part.last]
     rates = np.where(
@@ -88,11 +88,13 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
     total = np.cumsum(rates)
     cuts = [int(np.searchsorted(total, share * total[-1])) for share in (0.25, 0.5, 0.75)]
     bins = part.last - part.first
+    if bins < 8:
+        return {}
     edges = [0, *(min(max(cut, i + 1), bins - 3 + i) for i, cut in enumerate(cuts)), bins]
     quarters = [Part(curve, part.first + a, part.first + b) for a, b in pairwise(edges)]
     level = [q.loss() for q in quarters]
     high = quarters[0].row("high").max()
-    if min(start, last, *level, high) <= 0 or bins < 8:
+    if min(start, last, *level, high) <= 0:
         return {}
     out = {
         "drop": math.log(last / start),
@@ -113,7 +115,8 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
         out["promise"] = math.log(max(float(np.nanmean(product)) * part.steps / start, 1e-300))
         out["grad_trend"] = quarters[1].mean("grad_norm") - quarters[0].mean("grad_norm")
         out["stride"] = quarters[3].mean("step_norm") - quarters[3].mean("param_norm")
-    return {k: min(max(v, INPUTS[k][0]), INPUTS[k][1]) for k, v in out.items() if math.isfinite(v)}
+    out = {k: min(max(v, INPUTS[k][0]), INPUTS[k][1]) for k, v in out.items() if math.isfinite(v)}
+    return out if all(k in out for k in LOSS) else {}  # sums of the largest numbers overflow
 
 
 def _of_steps(part: Part, rates: NDArray[np.float64]) -> dict[str, float]:

@@ -110,6 +110,8 @@ STATISTICS = {
     "nonfinite": "the number of losses that are inf or NaN",
     "level": "the loss at the end, divided by the lowest before it",
     "level_start": "the loss at the end, divided by that at the start",
+    "level_top": "the lowest of the last losses, divided by the highest of the first",
+    "regained": "how far the loss rose from its lowest, divided by how far it had fallen",
     "spike_rate": "the share of updates at which a spike begins",
     "chance_too_low": "the chance that the rate is too low",
     "chance_too_high": "the chance that the rate is too high",

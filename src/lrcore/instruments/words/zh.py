@@ -100,6 +100,8 @@ STATISTICS = {
     "nonfinite": "inf 或 NaN 损失的个数",
     "level": "最后的损失与此前最低损失之比",
     "level_start": "最后的损失与最初的损失之比",
+    "level_top": "最后一段的最低损失与最初一段的最高损失之比",
+    "regained": "损失从最低处回升的幅度与此前降幅之比",
     "spike_rate": "出现尖峰的步数占比",
     "chance_too_low": "学习率偏低的概率",
     "chance_too_high": "学习率偏高的概率",
