@@ -4,12 +4,13 @@ import os
 import signal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin on cores that others need
-# A shell that starts the tests in the background has them ignore Ctrl-C, which some are about.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
 import lrcore
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some are about.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
