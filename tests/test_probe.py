@@ -308,3 +308,14 @@ def test_no_batch():
     run = Bowl(lambda w: lrcore.SGD(w, lr=0.1))
     with pytest.raises(ValueError, match="probe_lr: batches must give at least one batch"):
         probe_lr(run.opt, run, [])
+
+
+def test_one_factor_alone_is_not_better_than_others():
+    w = np.ones(3)
+    opt = lrcore.SGD(w, lr=0.1)
+    said = str(
+        lrcore.probe_lr(opt, lambda b: (float(w @ w), 2 * w), [None], factors=(1.0,), steps=4)
+    )
+    assert "nothing to compare" in said
+    assert "others" in said
+    assert "better than" not in said

@@ -147,3 +147,14 @@ def test_a_flat_run_that_has_annealed_is_not_sent_to_a_third_of_the_rate():
     flat = lrcore.diagnose(losses, lrs=np.ones(1000))
     assert flat.findings[0].code == "flat"
     assert "third" in flat.advice
+
+
+def test_gradients_that_have_gone_mean_converged():
+    """Full batches: the loss is flat above 0, and whether the rate is low no longer matters."""
+    t = np.arange(2000)
+    losses = 0.47 + 10 * np.exp(-t / 50)
+    gone = {"cos": np.full(2000, -0.98), "grad_norm": 10 * np.exp(-t / 100)}
+    d = lrcore.diagnose(losses, stats=gone)
+    assert (d.verdict, d.findings[0].statistic) == ("converged", "rest")
+    noisy = {**gone, "grad_norm": 0.5 + gone["grad_norm"]}
+    assert "rest" not in [f.statistic for f in lrcore.diagnose(losses, stats=noisy).findings]

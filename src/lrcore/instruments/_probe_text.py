@@ -47,6 +47,8 @@ def advice(result: ProbeResult) -> str:
             f"Everything down to {_rate(result, result.factors[0])} diverged {held}: {it} is far "
             f"too high; try {_rate(result, result.factors[0] / 10)}."
         )
+    if len(result.factors) == 1:
+        return f"There is one factor, and so nothing to compare {it} with; give others."
     if not result.decided:
         return (
             f"Keep {is_now}: nothing else is better for certain {held}. More steps "

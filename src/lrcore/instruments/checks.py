@@ -14,7 +14,7 @@ import numpy as np
 
 from . import rate
 from .curve import WINDOW, Curve
-from .measures import Part, Trend, normal_score, parts, poisson_tail, trend
+from .measures import Part, Trend, normal_score, parts, poisson_tail, rest, trend
 from .thresholds import LIMIT
 
 __all__ = ["Found", "all_of"]
@@ -416,6 +416,8 @@ def _flat(
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
     if ratio < LIMIT["solved_ratio"]:
         return "converged", 0.9, found("converged", "ratio", ratio, 1.0, LIMIT["solved_ratio"])
+    if (still := rest(half.curve)) < LIMIT["rest_ratio"] and ratio < LIMIT["fell_ratio"]:
+        return "converged", 0.9, found("converged", "rest", still, 1.0, LIMIT["rest_ratio"])
     if annealed and good and ratio < LIMIT["fell_ratio"]:
         return "converged", good, found("converged", "ratio", ratio, 1.0, LIMIT["fell_ratio"])
     if ratio > LIMIT["fell_ratio"]:

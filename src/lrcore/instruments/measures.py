@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .curve import Curve
 from .thresholds import LIMIT
 
-__all__ = ["Part", "Trend", "normal_score", "parts", "poisson_tail", "trend"]
+__all__ = ["Part", "Trend", "normal_score", "parts", "poisson_tail", "rest", "trend"]
 
 Array = NDArray[np.float64]
 
@@ -117,6 +117,13 @@ def trend(part: Part, field: str = "loss") -> Trend:
     variance = square / (k - 2) * wider
     t = change / math.sqrt(variance / float(x @ x))
     return Trend(normal_score(t, k - 2), scale * change, scale * math.sqrt(variance / k))
+
+
+def rest(curve: Curve) -> float:
+    """The gradients of the last tenth, divided by those of the first; NaN if not measured."""
+    whole = Part(curve, 0, len(curve))
+    first, last = (whole.slice(*span).mean("grad_norm") for span in ((0.0, 0.1), (0.9, 1.0)))
+    return math.exp(min(last - first, 700.0))  # means of logarithms
 
 
 def normal_score(t: float, df: float) -> float:

@@ -43,6 +43,7 @@ TABLE = {
     "overfit_share": Threshold(0.05, CHOSEN),
     "solved_ratio": Threshold(0.02, CHOSEN),
     "burst_ratio": Threshold(0.2, CHOSEN),
+    "rest_ratio": Threshold(1e-4, CHOSEN),
     "annealed_ratio": Threshold(0.1, CHOSEN),
     "late_share": Threshold(0.35, RUNS),
     "fell_ratio": Threshold(0.9, CHOSEN),

@@ -121,6 +121,7 @@ STATISTICS = {
     "steps": "the number of losses",
     "late_share": "the share of the fall that the second half made",
     "longest_gap": "the longest gap",
+    "rest": "the size of the gradients at the end, divided by that at the start",
     "count": "their number",
     "ratio": "the loss at the end, divided by that at the start",
 }

@@ -111,6 +111,7 @@ STATISTICS = {
     "steps": "损失值的个数",
     "late_share": "后半程在总降幅中的占比",
     "longest_gap": "最长的缺口",
+    "rest": "最后的梯度大小与最初之比",
     "count": "个数",
     "ratio": "最后的损失与最初的损失之比",
 }
