@@ -313,6 +313,7 @@ def test_what_is_learned_at_once():
         ({"finite": False}, "not finite from the start"),
         ({"moves": False}, "the gradient is zero"),
         ({"drop": 0.1}, r"10\.0 % at best; 20 % are asked for"),
+        ({"drop": -0.1}, r"\(0\.0 % at best"),
         ({"drop": math.nan}, "no rate lowers the loss by much"),
         ({"z": 3.0}, r"varies between batches \(3\.0 standard errors, 4\.5"),
         ({"z": math.inf}, None),

@@ -368,8 +368,9 @@ def _against(signs: Sequence[Sign]) -> list[str]:
     drop, enough = (float(np.median([x[i] for x in signs])) for i in (0, 1))
     if not drop >= enough:
         return [
-            f"no rate lowers the loss by much ({100 * drop:.1f} % at best; {100 * enough:.0f} % "
-            "are asked for): the model is trained already, or the data teach it little"
+            f"no rate lowers the loss by much ({100 * max(0.0, drop):.1f} % at best; "
+            f"{100 * enough:.0f} % are asked for): the model is trained already, the data teach it "
+            "little, or it begins to learn slowly, which more steps would show"
         ]
     z = float(np.median([s.z for s in signs]))
     if not z >= SURE:

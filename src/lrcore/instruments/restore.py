@@ -52,8 +52,9 @@ class Restored:
     Notes
     -----
     An array above 16 MiB that is reached through `functions` or `batches` is taken for data that
-    nobody writes to; if somebody does, name it in `also`. What is compiled (a C extension's own
-    generator) or beyond this process (workers, devices) cannot be seen.
+    nobody writes to; if somebody does, name it in `also`. The same holds for what is more than six
+    references away; of a module of torch all is found, however deep. What is compiled (a C
+    extension's own generator) or beyond this process (workers, devices) cannot be seen.
 
     Examples
     --------
