@@ -150,8 +150,8 @@ ADVICE = {
     "probe_lr tries a third and three times the rate.",
     "still_falling": "Train longer, or try three times the rate with probe_lr.",
     "falling": "",
-    "settled": "Train on only with a higher rate. Whether another rate would have ended lower, whole "
-    "runs tell: lr_sweep.",
+    "settled": "The schedule has ended; more training needs a longer one. Whether another rate would "
+    "have ended lower, only whole runs tell: lr_sweep.",
     "flat": "Probe at a third of the rate (probe_lr): if the loss falls further, it was too high.",
     "rising": "Probe at a third of the rate (probe_lr).",
     "never_fell": "Look whether the gradients reach the parameters, then find a rate with lr_find.",
