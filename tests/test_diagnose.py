@@ -165,7 +165,8 @@ def test_losses_of_any_size_are_read():
 def test_a_rate_that_jumps_every_few_epochs(every):
     loss = 2 * np.exp(-np.arange(30) / 8) + 0.1
     d = lrcore.diagnose(loss, lrs=0.3 ** (np.arange(30) // every), val_losses=loss)
-    assert d.findings[-1].code == "rate_jumps"
+    assert d.findings[0].stop - d.findings[0].start > 10  # all of it is judged
+    assert "rate_jumps" not in {one.code for one in d.findings}
     assert d.rate == "unknown"
 
 

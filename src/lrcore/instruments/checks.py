@@ -297,7 +297,7 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     if burst is None and (bad := nonfinite(curve)):
         found.append(bad)
     up = risen(curve, at) if burst is None else None
-    if jumps:
+    if jumps and part.steps < LIMIT["judged_share"] * curve.steps:
         found.append(_jumps(part, jumps))
     values = rate.inputs(curve, part, begun(at), at.last)
     measured = rate.kind_of(values) != "l"

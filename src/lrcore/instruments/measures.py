@@ -155,7 +155,8 @@ def parts(curve: Curve) -> tuple[Part, int]:
     """The part of a run that is judged, and the number of jumps of the rate in all of it.
 
     Without its first 20th, in which everything changes; and of what lies between jumps of the rate
-    the last stretch, or the longest one where the last is too short to say anything.
+    the last stretch, or the longest one where the last is too short to say anything. All of it
+    where the rate jumps so often that no stretch is long enough, as cyclic ones do.
     """
     bins = len(curve)
     ignored = math.ceil(LIMIT["ignored_share"] * bins)
@@ -170,6 +171,8 @@ def parts(curve: Curve) -> tuple[Part, int]:
     ]
     if not pieces:
         return Part(curve, 0, bins), len(jumps)
-    last = pieces[-1]
+    last, longest = pieces[-1], max(pieces, key=lambda p: p.steps)
     enough = max(LIMIT["least_steps"] / 2, 0.1 * curve.steps)
-    return (last if last.steps >= enough else max(pieces, key=lambda p: p.steps)), len(jumps)
+    if longest.steps < enough:
+        return Part(curve, min(ignored, bins - 1), bins), len(jumps)
+    return (last if last.steps >= enough else longest), len(jumps)

@@ -41,7 +41,7 @@ INPUTS = {
     "early_high": (-2.0, 4.0),  # log of the highest loss of the first quarter, by that at the start
     # With the cosines: their mean, weighted by the rate.
     "cos": (-1.0, 1.0),
-    # Below 0 where little was learnt and yet all steps led downhill: slow, not done.
+    # Below 0 where little was learnt, up to the end, and all steps led downhill: slow, not done.
     "slow": (-1.0, 0.0),
     # With the gain ratios: log of what they lack to 1, weighted by the rate.
     "gain": (-9.3, 1.7),
@@ -52,6 +52,8 @@ INPUTS = {
 }
 #: Shares of the loss that are left: from the first on little was learnt, from the second nothing.
 LEFT = (0.9, 1.0)
+#: Shares of the fall that came in the second half: up to the first it was over before.
+LATE = (0.1, 0.3)
 #: A cosine of this size says all that it can.
 CLEAR_COS = 0.1
 LOSS = ("drop", "middle", "late", "early_high")
@@ -104,7 +106,7 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
     }
     out |= _of_steps(part, rates)
     if "cos" in out:
-        little = min(max((last / start - LEFT[0]) / (LEFT[1] - LEFT[0]), 0.0), 1.0)
+        little = _between(last / start, LEFT) * _steady(start - last, level, quarters[3])
         out["slow"] = little * min(max(out["cos"] / CLEAR_COS, -1.0), 0.0)
     with np.errstate(all="ignore"):
         grad, step = (
@@ -117,6 +119,23 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
         out["stride"] = quarters[3].mean("step_norm") - quarters[3].mean("param_norm")
     out = {k: min(max(v, INPUTS[k][0]), INPUTS[k][1]) for k, v in out.items() if math.isfinite(v)}
     return out if all(k in out for k in LOSS) else {}  # sums of the largest numbers overflow
+
+
+def _between(x: float, ends: tuple[float, float]) -> float:
+    """How far `x` is from the first end to the second, in [0, 1]."""
+    return min(max((x - ends[0]) / (ends[1] - ends[0]), 0.0), 1.0)
+
+
+def _steady(fell: float, level: list[float], last: Part) -> float:
+    """Whether the loss fell to the end, as far as its noise lets one see; 0 if it fell before.
+
+    What was all learnt early is done, however little of the loss it was.
+    """
+    if fell <= 0:
+        return 1.0
+    means, _ = last.batches(most=10)
+    noise = float(np.std(means)) / math.sqrt(len(means)) if len(means) else 0.0
+    return _between((level[1] - level[3] + 2 * noise) / fell, LATE)
 
 
 def _of_steps(part: Part, rates: NDArray[np.float64]) -> dict[str, float]:

@@ -24,6 +24,7 @@ TABLE = {
     "least_steps": Threshold(100, CHOSEN),
     "least_epochs": Threshold(10, CHOSEN),
     "ignored_share": Threshold(0.05, CHOSEN),
+    "judged_share": Threshold(0.75, CHOSEN),
     "batches": Threshold(20, CHOSEN),
     # Tests
     "alpha": Threshold(5e-4, NULL),
@@ -47,7 +48,7 @@ TABLE = {
     "annealed_ratio": Threshold(0.1, CHOSEN),
     "late_share": Threshold(0.35, RUNS),
     "fell_ratio": Threshold(0.9, CHOSEN),
-    "assert_chance": Threshold(0.9, RUNS),
+    "assert_chance": Threshold(0.88, RUNS),
     "cos_low": Threshold(-0.02, RUNS),
     "cos_high": Threshold(-0.05, RUNS),
     "gain_line": Threshold(0.95, RUNS),
