@@ -47,7 +47,7 @@ def test_the_rate_follows_the_curvature(spread):
     job = Regression(spread=spread)
     found = job.find(lrcore.SGD(job.w, lr=0.1), end=1e3)
     assert 0.1 < found.suggested * spread**2 < 1.5
-    assert found.interval[0] < found.suggested < found.interval[1]
+    assert found.interval[0] < found.suggested < found.interval[1] <= found.lrs[-1]
     assert found.reliable
 
 

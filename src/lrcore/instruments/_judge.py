@@ -282,7 +282,10 @@ def verdict(rounds: Sequence[Round]) -> Verdict:
     short = [r.best + further for r in rounds if not math.isnan(r.best)]
     said = short or [_alone(r) for r in rounds if r.moves and math.isfinite(r.level[0])]
     x = float(np.median(said)) if said else math.nan
-    low, high = _ends(x, said, [r for r in rounds if short and not math.isnan(r.best)], first.known)
+    used = [r for r in rounds if short and not math.isnan(r.best)]
+    exploded = [r.lrs[len(r.sweep.losses) - 1] for r in rounds if r.sweep.stopped is not None]
+    highest = math.log10(min(exploded, default=math.inf))
+    low, high = _ends(x, said, used, first.known, highest)
     against = _against([_sign(r) for r in rounds])
     reasons = [_stopped(sweeps), *_words(rounds, short, said)]
     return Verdict(
@@ -299,8 +302,10 @@ def _alone(r: Round) -> float:
     return min(x, r.marks.fails + STABLE) if r.measured else x
 
 
-def _ends(x: float, said: list[float], short: list[Round], known: bool) -> tuple[float, float]:
-    """The interval around an answer, over all repeats."""
+def _ends(
+    x: float, said: list[float], short: list[Round], known: bool, highest: float
+) -> tuple[float, float]:
+    """The interval around an answer, over all repeats; not beyond where the loss exploded."""
     if not said:
         return math.nan, math.nan
     if short:
@@ -311,7 +316,8 @@ def _ends(x: float, said: list[float], short: list[Round], known: bool) -> tuple
     else:
         below, above = ALONE_BELOW, ALONE_ABOVE
     wider = 1.0 if known else UNKNOWN_WIDER
-    return min(said) - wider * below, max(said) + wider * above
+    high = max(said) + wider * above
+    return min(said) - wider * below, max(x, min(high, highest))
 
 
 def _words(rounds: Sequence[Round], short: list[float], said: list[float]) -> list[str]:

@@ -391,7 +391,7 @@ def _quiet(
         one = found("falling", "trend_z", slope.z, 0.0, line)
         if measured and not clear:
             return "inconclusive", 0.5, one
-        return "healthy", good or 0.5, one
+        return "healthy", good if measured and good else 0.5, one
     return _flat(half, slope, at, found, good if clear else 0.0, measured)
 
 
