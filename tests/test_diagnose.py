@@ -317,12 +317,6 @@ def test_statistics_of_an_optimizer_are_read():
     assert d.rate != "unknown"
 
 
-def test_losses_below_zero_say_nothing_of_the_rate():
-    d = lrcore.diagnose(falling() - 5, stats=stats_of(-0.5, 0.999))
-    assert d.verdict in ("healthy", "inconclusive")
-    assert d.rate == "unknown"
-
-
 # ------------------------------------------------------------------------------ the parts
 
 
@@ -402,3 +396,14 @@ def test_a_million_losses_take_no_time():
         lrcore.diagnose(loss)
         best = min(best, time.perf_counter() - start)
     assert best < 2
+
+
+@pytest.mark.parametrize(("cos", "gain", "rate"), [(-0.6, 1.0, "too_low"), (0.3, -0.2, "too_high")])
+def test_a_loss_below_zero_is_judged_by_the_steps(cos, gain, rate):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(1000)
+    loss = 1.0 - 3.0 * (1 - np.exp(-np.arange(1000) / 300)) + noise
+    d = lrcore.diagnose(loss, stats={"cos": cos + noise, "gain": gain + noise})
+    assert d.rate == rate
+    assert d.verdict != "converged"
+    assert set(lrcore.diagnose(loss, stats={"cos": cos + noise}).rates) == set(d.rates)
+    assert lrcore.diagnose(loss).rate == "unknown"

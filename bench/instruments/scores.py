@@ -25,7 +25,8 @@ SHARE, NEAR = 0.1, 0.25
 #: Weight of a class in the fit: a person's rates are nearer to good than a grid over six decades.
 CLASS_WEIGHTS = np.array([1.0, 1.1, 1.0])
 RIDGE = 1.0
-LETTERS = ("l", "lc", "lg", "lcg", "lcn", "lcgn")
+#: What may have been measured; without "l" where the loss is not above 0.
+LETTERS = ("l", "lc", "lg", "lcg", "lcn", "lcgn", "c", "g", "cg")
 
 
 class Case(NamedTuple):

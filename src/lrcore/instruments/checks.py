@@ -300,7 +300,7 @@ def all_of(curve: Curve) -> tuple[str, float, list[Found], dict[str, float]]:
     if jumps and part.steps < LIMIT["judged_share"] * curve.steps:
         found.append(_jumps(part, jumps))
     values = rate.inputs(curve, part, begun(at), at.last)
-    measured = rate.kind_of(values) != "l"
+    measured = rate.kind_of(values) not in ("", "l")
     shares = rate.chances(values)
     chances = shares if measured else {}
     if burst is not None:
@@ -411,7 +411,7 @@ def _flat(
 ) -> tuple[str, float, Found]:
     """What a flat loss says: all learnt, nothing learnt, or neither."""
     first = begun(at)
-    ratio = at.last / first if first > 0 else NAN
+    ratio = at.last / first if at.last >= 0 < first else NAN
     rates = half.curve.lr[half.curve["count:lr"] > 0]
     annealed = len(rates) > 0 and rates[-1] < LIMIT["annealed_ratio"] * rates.max()
     if ratio < LIMIT["solved_ratio"]:

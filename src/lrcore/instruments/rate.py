@@ -62,7 +62,8 @@ NORMS = ("promise", "grad_trend", "stride")
 
 def kind_of(has: Mapping[str, float]) -> str:
     """Which weights fit what was measured: "l" loss, "c" cosine, "g" gain ratio, "n" norms."""
-    letters = "l" + "".join(x for x, name in (("c", "cos"), ("g", "gain")) if name in has)
+    of_letter = (("l", LOSS[0]), ("c", "cos"), ("g", "gain"))
+    letters = "".join(letter for letter, name in of_letter if name in has)
     return letters + "n" if "c" in letters and all(name in has for name in NORMS) else letters
 
 
@@ -80,8 +81,8 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
     Returns
     -------
     dict
-        Without those that were not measured; empty if the part is of fewer than 8 bins, or if the
-        loss is not above 0, of which logarithms say nothing.
+        Without those that were not measured; empty if the part is of fewer than 8 bins. Of a loss
+        that is not above 0 logarithms say nothing: cosine and gain ratio speak alone.
     """
     rates = curve.lr[part.first : part.last]
     rates = np.where(
@@ -97,7 +98,7 @@ def inputs(curve: Curve, part: Part, start: float, last: float) -> dict[str, flo
     level = [q.loss() for q in quarters]
     high = quarters[0].row("high").max()
     if min(start, last, *level, high) <= 0:
-        return {}
+        return _of_steps(part, rates)
     out = {
         "drop": math.log(last / start),
         "middle": math.log(level[2] / level[1]),
@@ -161,9 +162,9 @@ def bent(values: Mapping[str, float], names: tuple[str, ...]) -> list[float]:
 
 def names_of(kind: str) -> tuple[str, ...]:
     """The inputs of that kind, in the order of the weights."""
-    of_letter = (("c", "cos"), ("c", "slow"), ("g", "gain"))
-    steps = tuple(name for letter, name in of_letter if letter in kind)
-    return (*LOSS, *steps, *(NORMS if "n" in kind else ()))
+    of_letters = (("c", "cos"), ("lc", "slow"), ("g", "gain"))
+    steps = tuple(name for letters, name in of_letters if set(letters) <= set(kind))
+    return (*(LOSS if "l" in kind else ()), *steps, *(NORMS if "n" in kind else ()))
 
 
 def chances(values: Mapping[str, float]) -> dict[str, float]:
