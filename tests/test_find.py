@@ -312,6 +312,7 @@ def test_what_is_learned_at_once():
         ({}, None),
         ({"finite": False}, "not finite from the start"),
         ({"moves": False}, "the gradient is zero"),
+        ({"survives": False}, "look at the gradients"),
         ({"drop": 0.1}, r"10\.0 % at best; 20 % are asked for"),
         ({"drop": -0.1}, r"\(0\.0 % at best"),
         ({"drop": math.nan}, "no rate lowers the loss by much"),
@@ -323,7 +324,8 @@ def test_what_is_learned_at_once():
     ],
 )
 def test_what_speaks_against_an_answer(changes, text):
-    sign = _judge.Sign(drop=0.4, enough=0.2, z=9.0, behind=0.3, moves=True, finite=True)
+    right = {"moves": True, "survives": True, "finite": True}
+    sign = _judge.Sign(drop=0.4, enough=0.2, z=9.0, behind=0.3, **right)
     said = _judge._against([sign._replace(**changes)])
     assert bool(said) == (text is not None)
     if text is not None:
@@ -603,3 +605,12 @@ def test_one_batch_is_enough():
     found = lr_find(lrcore.SGD(job.w, lr=0.1), job.loss_and_grads, [job.rows.ravel()])
     assert found.reliable
     assert 0.1 < found.suggested < 2.0
+
+
+def test_gradients_that_are_not_finite_are_named():
+    w = np.zeros(4)
+    bad = np.full(4, np.nan)
+    found = lr_find(lrcore.SGD(w), lambda batch: (1.0 + 0.01 * batch, bad), range(20))
+    assert math.isnan(found.suggested)
+    assert not found.reliable
+    assert found.reasons[0].endswith("look at the gradients")

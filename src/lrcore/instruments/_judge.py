@@ -189,6 +189,11 @@ class Round:
         return suggest.linear(self.marks[1:], by_loss, self.family)
 
     @property
+    def survives(self) -> bool:
+        """Whether the first update left a loss that can be used."""
+        return self.sweep.stopped is None or len(self.sweep.losses) > 1
+
+    @property
     def moves(self) -> bool:
         """Whether updates do something, as far as that was told."""
         told = [s for s in self.sweep.slopes if not math.isnan(s)]
@@ -280,7 +285,8 @@ def verdict(rounds: Sequence[Round]) -> Verdict:
     first, sweeps = rounds[0], [r.sweep for r in rounds]
     further = suggest.linear((), FURTHER, first.family)
     short = [r.best + further for r in rounds if not math.isnan(r.best)]
-    said = short or [_alone(r) for r in rounds if r.moves and math.isfinite(r.level[0])]
+    usable = [r for r in rounds if r.moves and r.survives and math.isfinite(r.level[0])]
+    said = short or [_alone(r) for r in usable]
     x = float(np.median(said)) if said else math.nan
     used = [r for r in rounds if short and not math.isnan(r.best)]
     exploded = [r.lrs[len(r.sweep.losses) - 1] for r in rounds if r.sweep.stopped is not None]
@@ -347,6 +353,7 @@ class Sign(NamedTuple):
     z: float  # in standard errors
     behind: float  # how far a lower rate is behind in the end, as a share of the drop
     moves: bool  # whether there is a gradient
+    survives: bool  # the first update
     finite: bool
 
 
@@ -362,7 +369,7 @@ def _sign(r: Round) -> Sign:
         fall = np.float64(level - (ends.min() if len(ends) else math.nan))
         drop, z = float(fall / abs(level)), float(fall / (spread / math.sqrt(averaged)))
         behind = float(r.behind / fall)
-    return Sign(drop, enough, z, behind, r.moves, math.isfinite(level))
+    return Sign(drop, enough, z, behind, r.moves, r.survives, math.isfinite(level))
 
 
 def _against(signs: Sequence[Sign]) -> list[str]:
@@ -371,6 +378,8 @@ def _against(signs: Sequence[Sign]) -> list[str]:
         return ["the loss is not finite from the start: look for the reason there"]
     if not any(s.moves for s in signs):
         return ["the gradient is zero: the parameters are frozen, or the loss is not of them"]
+    if not any(s.survives for s in signs):
+        return ["the first update, at the lowest rate, fails already: look at the gradients"]
     drop, enough = (float(np.median([x[i] for x in signs])) for i in (0, 1))
     if not drop >= enough:
         return [
