@@ -163,9 +163,9 @@ def bad(problem: Problem, kind: str, size: int, rate: float) -> Iterator[tuple[s
     drawn = replace(problem, y=meaningless(problem))
     yield "labels drawn", find(drawn, kind, problem.init(0), batches(drawn))
     still = Still(problem)
-    yield "frozen", find(still, kind, problem.init(0), batches(problem))  # type: ignore[arg-type]
+    yield "frozen", find(still, kind, problem.init(0), batches(problem))
     noise = Noise(problem)
-    yield "noise", find(noise, kind, problem.init(0), batches(problem))  # type: ignore[arg-type]
+    yield "noise", find(noise, kind, problem.init(0), batches(problem))
 
 
 def meaningless(problem: Problem) -> NDArray[Any]:

@@ -176,7 +176,7 @@ class Diagnosis:
         """Draw the run with its findings; see :func:`lrcore.plot.training`."""
         from .. import plot
 
-        axes: Axes = plot.training(self, ax=ax)  # type: ignore[attr-defined, unused-ignore]
+        axes: Axes = plot.training(self, ax=ax)
         return axes
 
 
