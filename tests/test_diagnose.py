@@ -407,3 +407,10 @@ def test_a_loss_below_zero_is_judged_by_the_steps(cos, gain, rate):
     assert d.verdict != "converged"
     assert set(lrcore.diagnose(loss, stats={"cos": cos + noise}).rates) == set(d.rates)
     assert lrcore.diagnose(loss).rate == "unknown"
+
+
+@pytest.mark.parametrize("at", [620, 700, 850])
+def test_a_divergence_begins_where_the_loss_rose(at):
+    d = lrcore.diagnose(falling() + 1.5 * (T >= at))
+    assert d.verdict == "diverged"
+    assert abs(d.findings[0].start - at) <= 3

@@ -7,6 +7,8 @@ import inspect
 import json
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 from support import ROOT
@@ -306,3 +308,9 @@ def test_every_task_is_on_the_page_of_applications(applications):
     for name in tasks.names():
         assert f"| `lrcore train {name}` |" in APPLICATIONS
         assert f"**{name}**" in APPLICATIONS
+
+
+def test_the_examples_of_the_instruments_hold():
+    command = [sys.executable, ROOT / ".ci" / "page.py", ROOT / "docs" / "instruments.md"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout

@@ -132,7 +132,7 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
     risen = at.last - at.best
     ratio = at.last / at.start if at.start > 0 else NAN
     values = {"last": at.last, "best": at.best}
-    span = (at.best_stop, curve.steps)
+    span = (_turn(curve, at), curve.steps)
     if (far := _exploded(curve)) is not None:
         return far
     if sure and at.above_start > LIMIT["level_z"] and ratio > LIMIT["diverged_ratio"]:
@@ -149,6 +149,15 @@ def diverged(curve: Curve, at: Levels) -> Found | None:
         line = LIMIT["regained"]
         return Found("diverged", *span, "regained", lost, 0.0, line, 0.95, values)
     return None
+
+
+def _turn(curve: Curve, at: Levels) -> int:
+    """Where the losses went for good above the middle between the best and the last."""
+    first = at.best_stop // curve.width
+    middle = 0.5 * (at.best + at.last)
+    means = curve["mean"][first:]
+    path = np.cumsum(np.where(np.isfinite(means), means - middle, 0.0))
+    return min((first + int(np.argmin(np.r_[0.0, path]))) * curve.width, curve.steps - 1)
 
 
 def _exploded(curve: Curve) -> Found | None:
