@@ -411,6 +411,6 @@ def test_a_loss_below_zero_is_judged_by_the_steps(cos, gain, rate):
 
 @pytest.mark.parametrize("at", [620, 700, 850])
 def test_a_divergence_begins_where_the_loss_rose(at):
-    d = lrcore.diagnose(falling() + 1.5 * (T >= at))
+    d = lrcore.diagnose(falling() + 1.5 * (at <= T))
     assert d.verdict == "diverged"
     assert abs(d.findings[0].start - at) <= 3
