@@ -414,3 +414,18 @@ def test_a_divergence_begins_where_the_loss_rose(at):
     d = lrcore.diagnose(falling() + 1.5 * (at <= T))
     assert d.verdict == "diverged"
     assert abs(d.findings[0].start - at) <= 3
+
+
+@pytest.mark.parametrize(
+    ("cos", "gain", "clear"),
+    [
+        (0.05, 0.9, False),
+        (-0.02, 0.85, False),
+        (0.05, 0.5, True),
+        (0.2, 0.9, True),
+        (0.2, 1.0, False),
+    ],
+)
+def test_too_high_is_claimed_where_one_of_two_says_so_clearly(cos, gain, clear):
+    values = {"cos": cos, "gain": math.log(max(1 - gain, 1e-4))}
+    assert rate.agree(values, "too_high") is clear

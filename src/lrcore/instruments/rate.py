@@ -191,7 +191,14 @@ def agree(values: Mapping[str, float], side: str) -> bool:
         return (cos is None or cos < LIMIT["cos_low"]) and (
             gain is None or gain > LIMIT["gain_line"]
         )
-    return (cos is None or cos > LIMIT["cos_high"]) and (gain is None or gain < LIMIT["gain_line"])
+    if cos is None or gain is None:
+        return (gain is None or gain < LIMIT["gain_line"]) and (
+            cos is None or cos > LIMIT["cos_high"]
+        )
+    # Where both are known one of them must say so clearly: the loss of a run that goes on from a
+    # trained model, flat from its start, looks like one that a high rate keeps from learning.
+    clear = gain < LIMIT["gain_high"] or cos > LIMIT["cos_clear"]
+    return clear and gain < LIMIT["gain_line"] and cos > LIMIT["cos_high"]
 
 
 def evidence(values: Mapping[str, float], side: str) -> list[tuple[str, float, float]]:

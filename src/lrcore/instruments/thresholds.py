@@ -52,6 +52,8 @@ TABLE = {
     "cos_low": Threshold(-0.02, RUNS),
     "cos_high": Threshold(-0.05, RUNS),
     "gain_line": Threshold(0.95, RUNS),
+    "gain_high": Threshold(0.8, RUNS),
+    "cos_clear": Threshold(0.1, RUNS),
     "usual_too_low": Threshold(0.2, RUNS),
     "usual_too_high": Threshold(0.2, RUNS),
     "slow_chance": Threshold(0.95, RUNS),
