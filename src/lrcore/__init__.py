@@ -61,10 +61,13 @@ _MODULES = (
     "callbacks",
     "functional",
     "instruments",
+    "keras",
+    "optax",
     "options",
     "plot",
     "reference",
     "report",
+    "torch",
 )
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ after C has been entered."""
 
 cimport cython
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport NAN
-from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
@@ -37,6 +38,37 @@ cdef extern from "engine.h":
         LRC_CHUNK
     uint64_t lrc_fenv_set()
     void lrc_fenv_restore(uint64_t before)
+
+
+# DLPack 1, as far as it is used here: how a library describes a tensor of its own in one C call.
+cdef extern from *:
+    """
+    typedef struct {
+        void *data;
+        int32_t device, device_id, ndim;
+        uint8_t code, bits;
+        uint16_t lanes;
+        const int64_t *shape, *strides;
+        uint64_t byte_offset;
+    } lrc_foreign;
+    typedef struct {
+        uint32_t major, minor;
+        const void *earlier;
+        void (*allocate)(void), (*from_object)(void), (*to_object)(void);
+        int (*describe)(void *object, lrc_foreign *out);
+    } lrc_exchange;
+    """
+    ctypedef struct lrc_foreign:
+        void *data
+        int32_t device, ndim
+        uint8_t code, bits
+        uint16_t lanes
+        const int64_t *shape
+        const int64_t *strides
+        uint64_t byte_offset
+    ctypedef struct lrc_exchange:
+        uint32_t major
+        int (*describe)(void *object, lrc_foreign *out) except -1
 
 
 #: What a step does with a gradient that is not finite, in the order of lrc_nonfinite.
@@ -252,6 +284,134 @@ cdef void *_data(a):
     return NULL if a is None else cnp.PyArray_DATA(<cnp.ndarray>a)
 
 
+# ------------------------------------------------------- tensors of other libraries
+
+#: How the tensors of a type are looked into, by type; None: in no way that costs next to nothing.
+cdef dict exchanges = {}
+
+#: Of DLPack.
+cdef enum:
+    DL_VERSION = 1
+    DL_CPU = 1
+    DL_CUDA_HOST = 3
+    DL_FLOAT = 2
+    DL_BFLOAT = 4
+
+
+cdef lrc_exchange *_exchange(x) except? NULL:
+    """DLPack's table of the type of an object; NULL where it has none that is understood here."""
+    cdef lrc_exchange *found = NULL
+    kind = type(x)
+    try:
+        capsule = exchanges[kind]
+    except KeyError:
+        capsule = getattr(kind, "__dlpack_c_exchange_api__", None)
+        if capsule is not None:
+            found = <lrc_exchange *>PyCapsule_GetPointer(capsule, "dlpack_exchange_api")
+            if found.major != DL_VERSION or found.describe == NULL:
+                capsule = None
+        exchanges[kind] = capsule
+    if capsule is None:
+        return NULL
+    return <lrc_exchange *>PyCapsule_GetPointer(capsule, "dlpack_exchange_api")
+
+
+cdef int _foreign_dtype(const lrc_foreign *t) noexcept:
+    if t.lanes == 1 and t.code == DL_FLOAT and t.bits == 32:
+        return LRC_F32
+    if t.lanes == 1 and t.code == DL_FLOAT and t.bits == 64:
+        return LRC_F64
+    if t.lanes == 1 and t.code == DL_FLOAT and t.bits == 16:
+        return LRC_F16
+    if t.lanes == 1 and t.code == DL_BFLOAT and t.bits == 16:
+        return LRC_BF16
+    return -1
+
+
+cdef char *_first(const lrc_foreign *t) noexcept:
+    return <char *>t.data + t.byte_offset
+
+
+cdef int64_t _stride(const lrc_foreign *t, int d) noexcept:
+    """In elements."""
+    cdef int64_t stride = 1
+    cdef int k
+    if t.strides != NULL:
+        return t.strides[d]
+    for k in range(d + 1, t.ndim):
+        stride *= t.shape[k]
+    return stride
+
+
+cdef bint _is_dense(const lrc_foreign *t, bint c_order) noexcept:
+    """Whether the elements lie one after the other in C's or in Fortran's order."""
+    cdef int64_t expected = 1
+    cdef int k, d
+    for k in range(t.ndim):
+        if t.shape[k] == 0:
+            return True
+    for k in range(t.ndim):
+        d = t.ndim - 1 - k if c_order else k
+        if t.shape[d] > 1 and _stride(t, d) != expected:
+            return False
+        expected *= t.shape[d]
+    return True
+
+
+cdef span _foreign_span(const lrc_foreign *t) noexcept:
+    cdef span s
+    cdef int64_t reach = 1
+    cdef int d
+    s.low = <uintptr_t>_first(t)
+    s.high = s.low
+    for d in range(t.ndim):
+        if t.shape[d] == 0:
+            return s
+        reach += (t.shape[d] - 1) * _stride(t, d)
+    s.high += reach * (t.bits // 8)
+    return s
+
+
+@cython.final
+cdef class Watch:
+    """Tensors of another library and the arrays that were made of their memory. ``axes[i]`` are the
+    axes of the tensor in the order of the array's."""
+
+    cdef list arrays, axes
+
+    def __cinit__(self, list arrays, list axes):
+        self.arrays, self.axes = arrays, axes
+
+    def moved(self, list tensors):
+        """The first of the tensors that is not, or no longer, where its array is; or -1."""
+        cdef Py_ssize_t i, n = len(self.arrays)
+        if len(tensors) != n:
+            return min(<Py_ssize_t>len(tensors), n)
+        for i in range(n):
+            if not self._same(tensors[i], self.arrays[i], self.axes[i]):
+                return i
+        return -1
+
+    cdef bint _same(self, tensor, cnp.ndarray a, tuple axes) except -1:
+        cdef lrc_foreign t
+        cdef lrc_exchange *exchange = _exchange(tensor)
+        cdef int d, axis
+        if exchange == NULL:
+            return False
+        exchange.describe(<void *>tensor, &t)
+        if t.device != DL_CPU or _first(&t) != cnp.PyArray_DATA(a) or _foreign_dtype(&t) != _dtype(a):
+            return False
+        if t.ndim != cnp.PyArray_NDIM(a):
+            return False
+        for d in range(t.ndim):
+            axis = axes[d]
+            if t.shape[axis] != cnp.PyArray_DIM(a, d):
+                return False
+            if t.shape[axis] > 1 and _stride(&t, axis) * (t.bits // 8) != cnp.PyArray_STRIDE(a, d):
+                return False
+        return True
+
+
 # --------------------------------------------------------------------------- plan
 
 class NonFiniteError(FloatingPointError):
@@ -309,6 +469,7 @@ cdef class Plan:
     cdef list stores, labels, held, given
     cdef dict curves, rooms
     cdef bint busy, zeroing, adding
+    cdef bint collecting  # gradients are wanted as arrays
     cdef int64_t every  # measure IN_A_ROW of so many steps; 0: all, and refuse what cannot be
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
 
@@ -589,6 +750,8 @@ cdef class Plan:
         if not cnp.PyArray_Check(grad):
             if isinstance(grad, RowGrad):
                 return self._set_rows(i, grad)
+            if not self.zeroing and not self.collecting and self._set_foreign(i, grad):
+                return 0
             grad = self._as_array(i, grad)
         g = grad
         if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
@@ -627,6 +790,43 @@ cdef class Plan:
         x.g_dtype = number
         self.held.append(g)
         return 0
+
+    cdef bint _set_foreign(self, Py_ssize_t i, grad) except -1:
+        """A tensor of another library, if it can be read where it is; otherwise as an array."""
+        cdef lrc_tensor *x = &self.tensors[i]
+        cdef cnp.ndarray p = <cnp.ndarray>(<list>self.params)[i]
+        cdef lrc_exchange *exchange = _exchange(grad)
+        cdef lrc_foreign t
+        cdef span s
+        cdef int d, k, number, ndim = cnp.PyArray_NDIM(p)
+        cdef bint c_order = cnp.PyArray_IS_C_CONTIGUOUS(p), in_order
+        if exchange == NULL:
+            return False
+        exchange.describe(<void *>grad, &t)
+        number = _foreign_dtype(&t)
+        if t.device != DL_CPU and t.device != DL_CUDA_HOST or number < 0 or t.ndim != ndim:
+            return False
+        for d in range(ndim):
+            if t.shape[d] != cnp.PyArray_DIM(p, d):
+                return False
+        s = _foreign_span(&t)
+        if s.low % (t.bits // 8) != 0:
+            return False
+        if s.low != self.seen[i].low or s.high != self.seen[i].high:
+            if self._is_written(s):
+                return False
+            self.seen[i] = s
+        in_order = _is_dense(&t, c_order)
+        x.g_ndim = 0 if in_order else ndim
+        if not in_order:
+            for d in range(ndim):
+                k = d if c_order else ndim - 1 - d
+                (<int64_t *>x.g_shape)[d] = t.shape[k]
+                (<int64_t *>x.g_stride)[d] = _stride(&t, k) * (t.bits // 8)
+        x.g = _first(&t)
+        x.g_dtype = number
+        self.held.append(grad)
+        return True
 
     cdef int _set_rows(self, Py_ssize_t i, grad) except -1:
         """The gradient of some rows."""
@@ -891,7 +1091,11 @@ cdef class Plan:
         cdef Py_ssize_t i, k = 0
         if self.every and not adding:
             self._measure(self.plan.t % self.every < IN_A_ROW)
-        self._take(grads, adding)
+        self.collecting = True
+        try:
+            self._take(grads, adding)
+        finally:
+            self.collecting = False
         held, self.held = self.held, []
         out = []
         for i in range(self.n):

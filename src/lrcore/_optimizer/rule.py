@@ -28,6 +28,12 @@ class Rule:
     for_matrices: ClassVar[tuple[str, ...]] = ()
     #: Whether a step must be told the loss.
     needs_loss: ClassVar[bool] = False
+    #: What torch.optim calls the number of updates, the states and the scalars, where it has the
+    #: rule; others keep their names. Without "t" the number of updates is not kept; None: a scalar
+    #: that every step sets anew, and torch does not keep.
+    torch_names: ClassVar[Mapping[str, str | None]] = {"t": "step"}
+    #: The class of the same rule with decoupled weight decay, where torch has both in one.
+    decoupled: ClassVar[str | None] = None
     #: Whether what is evaluated is another point than the one that is trained.
     two_points: ClassVar[bool] = False
 

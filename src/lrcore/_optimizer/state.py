@@ -18,7 +18,7 @@ from .slots import AVERAGES
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["load", "save"]
+__all__ = ["load", "plain", "save"]
 
 Array: TypeAlias = NDArray[Any]
 #: Schedules that are kept, and where they get their state from.
@@ -29,17 +29,17 @@ UNSAVED = "not saved"  # a Lambda: code, which plain data cannot hold
 KEYS = {"rule", "t", "micro", "scale", "good_steps", "param_groups"}
 
 
-def save(opt: Optimizer) -> dict[str, Any]:
-    """`Optimizer.state_dict`."""
+def save(opt: Optimizer, *, arrays: bool = True) -> dict[str, Any]:
+    """`Optimizer.state_dict`; without the arrays where somebody else saves those."""
     layout, progress, groups = opt._layout, opt._progress, []
     row = RULES[opt.rule]
     scalars = [dict(zip(row.scalars, values, strict=True)) for values in progress.scalars]
     for i, group in enumerate(layout.groups):
-        out = {name: _plain(value) for name, value in group.items() if name != "params"}
+        out = {name: plain(value) for name, value in group.items() if name != "params"}
         if row.scope == "group":
             out["estimates"] = scalars[i]
         out["params"] = {
-            leaf.path: _entry(layout, progress, k, scalars[k] if row.of_tensors else {})
+            leaf.path: _entry(layout, progress, k, scalars[k] if row.of_tensors else {}, arrays)
             for k, leaf in enumerate(layout.leaves)
             if leaf.group == i
         }
@@ -48,7 +48,7 @@ def save(opt: Optimizer) -> dict[str, Any]:
         "rule": opt.rule,
         **({"training": opt.training} if opt.two_points else {}),
         "t": progress.t,
-        **{name: _plain(getattr(layout.whole, name)) for name in SAVED},
+        **{name: plain(getattr(layout.whole, name)) for name in SAVED},
         "scale": progress.loss_scale,
         "good_steps": progress.good_steps,
         "micro": progress.micro,
@@ -57,10 +57,10 @@ def save(opt: Optimizer) -> dict[str, Any]:
 
 
 def _entry(
-    layout: Layout, progress: Progress, k: int, estimates: dict[str, float]
+    layout: Layout, progress: Progress, k: int, estimates: dict[str, float], arrays: bool
 ) -> dict[str, Any]:
     """What is saved of one parameter; what is as in most of them is left out."""
-    leaf, terms, arrays = layout.leaves[k], layout.terms[k], layout.arrays[k]
+    leaf, terms, own = layout.leaves[k], layout.terms[k], layout.arrays[k] if arrays else {}
     out: dict[str, Any] = {"t": progress.ages[k]}
     if estimates:
         out["estimates"] = estimates
@@ -73,12 +73,13 @@ def _entry(
     if progress.summed[k]:
         out["summed"] = progress.summed[k]
     left_out = ("work",) if progress.summed[k] else ("work", "sum")
-    return {**out, **{k: a.copy() for k, a in arrays.items() if k not in left_out}}
+    return {**out, **{k: a.copy() for k, a in own.items() if k not in left_out}}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a group as plain data."""
     if isinstance(value, tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "to_dict"):  # a schedule, or what an option takes
         try:
             return value.to_dict()
@@ -89,7 +90,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rich(value: Any, present: Any, where: str, adopted: Adopted) -> Any:
-    """Undo `_plain`; what could not be saved must be there already.
+    """Undo `plain`; what could not be saved must be there already.
 
     A schedule that is there and differs by its state alone is kept, since others may hold it (a
     Plateau is told a metric by its owner); it is to take over the state that was `adopted`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -48,6 +48,8 @@ class Adadelta(Optimizer):
     >>> w.round(6)
     array([-0.003162,  0.003162])
     """
+
+    torch_names: ClassVar = {"t": "step", "v": "square_avg", "u": "acc_delta"}
 
     def __init__(
         self,

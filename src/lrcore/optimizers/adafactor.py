@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -68,6 +68,8 @@ class Adafactor(Optimizer):
     (array([[ 4.6667],
            [18.6667]]), array([[ 2.5, 10. , 22.5]]))
     """
+
+    torch_names: ClassVar = {"t": "step", "scale": None, "shrink": None}
 
     def __init__(
         self,

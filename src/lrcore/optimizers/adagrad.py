@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -50,6 +50,8 @@ class Adagrad(Optimizer):
     >>> w.round(6)
     array([0.5, 1.5])
     """
+
+    torch_names: ClassVar = {"t": "step", "s": "sum"}
 
     def __init__(
         self,

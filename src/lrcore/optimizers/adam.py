@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -51,6 +51,14 @@ class Adam(Optimizer):
     >>> w.round(6)
     array([-0.1,  0.1])
     """
+
+    torch_names: ClassVar = {
+        "t": "step",
+        "m": "exp_avg",
+        "v": "exp_avg_sq",
+        "vmax": "max_exp_avg_sq",
+    }
+    decoupled: ClassVar = "AdamW"
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -48,6 +48,8 @@ class Adamax(Optimizer):
     >>> w.round(6)
     array([-0.1,  0.1])
     """
+
+    torch_names: ClassVar = {"t": "step", "m": "exp_avg", "u": "exp_inf"}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -81,6 +81,8 @@ class Muon(Optimizer):
     >>> params["b"]
     array([-0.01, -0.01, -0.01])
     """
+
+    torch_names: ClassVar = {"t": "step", "buf": "momentum_buffer"}
 
     for_matrices = (
         "momentum",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -56,6 +56,8 @@ class NAdam(Optimizer):
     >>> w.round(6)
     array([-0.105645,  0.105645])
     """
+
+    torch_names: ClassVar = {"t": "step", "m": "exp_avg", "v": "exp_avg_sq"}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -53,6 +53,8 @@ class RAdam(Optimizer):
     >>> w.round(6)
     array([-0.1,  0.5])
     """
+
+    torch_names: ClassVar = {"t": "step", "m": "exp_avg", "v": "exp_avg_sq"}
 
     def __init__(
         self,

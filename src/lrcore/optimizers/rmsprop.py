@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -54,6 +54,13 @@ class RMSprop(Optimizer):
     >>> w.round(6)
     array([-0.1,  0.1])
     """
+
+    torch_names: ClassVar = {
+        "t": "step",
+        "v": "square_avg",
+        "mean": "grad_avg",
+        "buf": "momentum_buffer",
+    }
 
     def __init__(
         self,

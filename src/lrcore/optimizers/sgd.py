@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -52,6 +52,8 @@ class SGD(Optimizer):
     >>> w
     array([ 0.5, -2.5], dtype=float32)
     """
+
+    torch_names: ClassVar = {"buf": "momentum_buffer"}
 
     def __init__(
         self,

@@ -1,0 +1,396 @@
+"""Optimizer: a rule of this library as a ``torch.optim.Optimizer``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, ClassVar
+
+import torch
+from torch.optim import optimizer as theirs
+
+from .. import Optimizer as Rule
+from .. import optimizers
+from .._optimizer.options import GROUP, MASKS, WHOLE
+from .._optimizer.state import plain
+from . import _state
+from ._part import Members, Part
+
+__all__ = ["Optimizer", "made_of"]
+
+#: Arguments of torch.optim beyond a rule's own: without effect, or why they are refused.
+FLAGS: dict[str, str | None] = {
+    "foreach": None,
+    "fused": None,
+    "capturable": "there are no graphs to capture on the CPU",
+    "differentiable": "steps are made outside of autograd; torch.optim has one inside",
+}
+DECOUPLED = "decoupled_weight_decay"
+#: What a saved group has besides its values.
+COUNTERS = ("t", "scale", "good_steps", "estimates")
+
+
+class Optimizer(torch.optim.Optimizer):
+    """What the optimizers of ``lrcore.torch`` share. Made by its subclasses, one a rule.
+
+    A ``torch.optim.Optimizer``: groups, closures, hooks, schedulers, copying and pickling are
+    torch's. Tensors are updated in place, in one pass, with all options of :class:`lrcore.Optimizer`.
+    """
+
+    #: The rule's class, and the names of its hyper-parameters.
+    kind: ClassVar[type[Rule]]
+    hypers: ClassVar[tuple[str, ...]]
+    _step_supports_amp_scaling = True
+
+    def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        cls = type(self)
+        if not hasattr(cls, "kind"):
+            raise TypeError("lrcore.torch.Optimizer is what all rules share; take one of them")
+        flags = {k: kwargs.pop(k) for k in (*FLAGS, DECOUPLED) if _is_flag(cls, k) and k in kwargs}
+        values = _bound(cls, params, args, kwargs)
+        whole = {k: values.pop(k) for k in WHOLE if k in values}
+        flags = _flags_of_torch(cls) | flags
+        self._kind = _rule(cls, flags)
+        self._options = {"nonfinite": "ignore", **whole}
+        self._parts: list[Part] = []
+        self._state = _state.State(self)
+        self.made = False
+        super().__init__(params, {**values, **{"maximize": False} | values, **flags})
+        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+
+    def _part(self, members: Sequence[Members]) -> Part:
+        for some in members:
+            _check_flags(self, some.group)
+        return Part(self._kind, type(self).hypers, members, self._options)
+
+    def _members(self) -> Iterator[tuple[Part, list[Members]]]:
+        """The parts, with those of the groups that each steps."""
+        yield from ((part, list(map(Members.all, self.param_groups))) for part in self._parts)
+
+    def _number(self, some: Members) -> int:
+        """Which group this is, or is of."""
+        return next(i for i, group in enumerate(self.param_groups) if group is some.group)
+
+    @property
+    def lrcore(self) -> Rule:
+        """The optimizer of this library that makes the steps, on the tensors as arrays.
+
+        For what it has to say: ``stats``, ``grad_norm``, ``estimates``, ``t``, ``nbytes``,
+        ``averages()``. Its parameters are named by ``[group][number]``, or by name where the
+        optimizer was given ``named_parameters()``.
+        """
+        return self._parts[0].opt
+
+    # ------------------------------------------------------------------------- groups
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, ``{"params": ..., "lr": ...}``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A tensor or a value cannot be used. Nothing has been changed then.
+        """
+        super().add_param_group(param_group)
+        try:
+            for part in self._parts:
+                _check_flags(self, self.param_groups[-1])
+                part.add(Members.all(self.param_groups[-1]))
+        except Exception:
+            self.param_groups.pop()
+            raise
+
+    # --------------------------------------------------------------------------- step
+
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: float | None = None) -> Any:
+        """Update the parameters in place.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss and the gradients anew, and returns the loss.
+        loss : float, optional
+            The loss at the parameters, for `PolyakSGD`; what `closure` returns is used where there
+            is one.
+
+        Returns
+        -------
+        object
+            What `closure` returned; None without one. `made` says whether the step was made:
+            ``nonfinite="skip"`` and a gradient scaler may skip one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A gradient or a changed parameter cannot be used; the message names it, and nothing has
+            been changed.
+        """
+        if self._is_watched():
+            return self._announced(closure, loss)
+        return self._step(closure, loss)
+
+    step.hooked = True  # type: ignore[attr-defined]  # hooks are called by _announced
+
+    def _is_watched(self) -> bool:
+        """Whether somebody is to be told of steps."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or theirs._global_optimizer_pre_hooks
+            or theirs._global_optimizer_post_hooks
+            or torch._C._autograd._profiler_enabled()
+        )
+
+    def _step(self, closure: Callable[[], Any] | None = None, loss: float | None = None) -> Any:
+        out = None
+        if closure is not None:
+            with torch.enable_grad():
+                out = closure()
+            loss = out
+        found = self.__dict__.get("found_inf")  # put here by a torch.amp.GradScaler
+        if found is not None and found.item():
+            self.made = False
+            return out
+        scale = self.__dict__.get("grad_scale")
+        value = _float(loss) if loss is not None and self._kind.needs_loss else None
+        if scale is None:
+            self._make(value)
+        else:
+            self._make_scaled(value, float(scale))
+        return out
+
+    _announced = torch.optim.Optimizer.profile_hook_step(_step)
+
+    def _make(self, loss: float | None) -> None:
+        self.made = all([part.step(members, loss) for part, members in self._members()])
+
+    def _make_scaled(self, loss: float | None, scale: float) -> None:
+        """A step with gradients of a loss that a scaler has multiplied."""
+        before = [part.opt.loss_scale for part in self._parts]
+        if any(part.opt._layout.whole.loss_scale is not None for part in self._parts):
+            raise ValueError(
+                f"{type(self).__name__}: loss_scale must be None with a torch.amp.GradScaler, "
+                "which scales the loss itself"
+            )
+        try:
+            for part in self._parts:
+                part.opt.loss_scale = scale
+            self._make(loss)
+        finally:
+            for part, one in zip(self._parts, before, strict=True):
+                part.opt.loss_scale = one
+
+    # ------------------------------------------------------------------- other points
+
+    def _follow(self) -> None:
+        for part, members in self._members():
+            part.follow(members)
+
+    def train(self) -> None:
+        """Bring the parameters back to where they are trained, see :meth:`lrcore.Optimizer.train`."""
+        self._follow()
+        for part in self._parts:
+            part.opt.train()
+
+    def eval(self) -> None:
+        """Move the parameters to where a rule wants them evaluated, see :meth:`lrcore.Optimizer.eval`."""
+        self._follow()
+        for part in self._parts:
+            part.opt.eval()
+
+    def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
+        """``with opt.averaged():`` the parameters hold an average, see :meth:`lrcore.Optimizer.averaged`."""
+        self._follow()
+        return self.lrcore.averaged(which)
+
+    def resync(self) -> None:
+        """Take over what was written into the parameters, see :meth:`lrcore.Optimizer.resync`."""
+        self._follow()
+        for part in self._parts:
+            part.opt.resync()
+
+    # ------------------------------------------------------------------------- saving
+
+    @property
+    def state(self) -> Any:
+        """A dict by name for each parameter that was updated, see :class:`State`."""
+        return self._state
+
+    @state.setter
+    def state(self, value: Mapping[Any, Any]) -> None:
+        if self._parts:
+            self._state.replace(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a run needs to go on, in torch's layout.
+
+        Of a rule that ``torch.optim`` has, too, the checkpoint of one loads in the other. Schedules
+        are saved as plain dicts. Besides, a group has ``"t"``, the number of steps.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        number: dict[int, int] = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                number.setdefault(id(p), len(number))
+        groups = [
+            {**values, "params": [number[id(p)] for p in group["params"]]}
+            for values, group in zip(self._saved_groups(), self.param_groups, strict=True)
+        ]
+        out: dict[str, Any] = {
+            "state": {number[id(p)]: dict(entry) for p, entry in self.state.items()},
+            "param_groups": groups,
+        }
+        for post in self._optimizer_state_dict_post_hooks.values():
+            out = post(self, out) or out
+        return out
+
+    def _saved_groups(self) -> list[dict[str, Any]]:
+        """The groups without parameters, as plain data, with what is counted for each."""
+        out = []
+        for i, group in enumerate(self.param_groups):
+            values = {k: _saved(v) for k, v in group.items() if k != "params"}
+            out.append({**values, **self._counted(i)})
+        return out
+
+    def _counted(self, i: int) -> dict[str, Any]:
+        """What is counted and estimated of group i."""
+        return _state.counted(self._parts[0], i)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned, here or of the same rule in ``torch.optim``.
+
+        Raises
+        ------
+        ValueError
+            Something does not fit; the message names it, and nothing has been changed.
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            state_dict = hook(self, state_dict) or state_dict
+        who = f"{type(self).__name__}.load_state_dict"
+        saved = _state.fitting(who, self.param_groups, state_dict)
+        entries = {}
+        for group, new in zip(self.param_groups, saved, strict=True):
+            for p, key in zip(group["params"], new["params"], strict=True):
+                entries[p] = state_dict["state"].get(key)
+        self._follow()
+        _state.load(self, who, saved, entries)
+        for group, new in zip(self.param_groups, saved, strict=True):
+            group.update(_state.values_of(group, new, COUNTERS))
+        for post in self._optimizer_load_state_dict_post_hooks.values():
+            post(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "defaults": self.defaults,
+            "param_groups": self.param_groups,
+            "state": {p: dict(entry) for p, entry in self.state.items()},
+            "groups": self._saved_groups(),
+            "options": self._options,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        entries, saved = state.pop("state"), state.pop("groups")
+        self._options = state.pop("options")
+        self._kind = _rule(type(self), state["defaults"])
+        self._parts, self._state, self.made = [], _state.State(self), False
+        super().__setstate__(state)
+        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+        _state.load(self, f"{type(self).__name__}.__setstate__", saved, entries)
+
+
+# ------------------------------------------------------------------------------ arguments
+
+
+def _is_flag(cls: type[Optimizer], name: str) -> bool:
+    return name not in cls.hypers
+
+
+def _bound(
+    cls: type[Optimizer], params: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Hyper-parameters and options by name, those that are not given at their defaults."""
+    known = {*cls.hypers, *GROUP, *MASKS, *WHOLE}
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        raise TypeError(
+            f"{cls.__name__}: there is no argument {unknown[0]!r}; there are {sorted(known)}"
+        )
+    bound = inspect.signature(cls.kind).bind(params, *args, **kwargs)
+    bound.apply_defaults()
+    values = dict(bound.arguments)
+    return {**{k: values[k] for k in cls.hypers}, **values["options"]}
+
+
+@cache
+def _flags_of_torch(cls: type[Optimizer]) -> dict[str, Any]:
+    """The flags that groups of torch's class of this name have, at their defaults."""
+    theirs = getattr(torch.optim, cls.__name__, None)
+    if theirs is None:
+        return {}
+    defaults = theirs([torch.zeros(1, 1)]).defaults
+    return {k: v for k, v in defaults.items() if k in (*FLAGS, DECOUPLED) and _is_flag(cls, k)}
+
+
+def _rule(cls: type[Optimizer], flags: Mapping[str, Any]) -> type[Rule]:
+    """The rule's class, or that of its decoupled form."""
+    if DECOUPLED in cls.hypers or not flags.get(DECOUPLED):
+        return cls.kind
+    if cls.kind.decoupled is None:
+        raise ValueError(f"{cls.__name__}: {DECOUPLED} must be False, got True")
+    kind: type[Rule] = getattr(optimizers, cls.kind.decoupled)
+    return kind
+
+
+def _check_flags(opt: Optimizer, group: Mapping[str, Any]) -> None:
+    """Refuse what torch takes and this library cannot do."""
+    who = type(opt).__name__
+    for name, why in FLAGS.items():
+        if why and group.get(name) and _is_flag(type(opt), name):
+            raise ValueError(f"{who}: {name} must be False, since {why}; got {group[name]!r}")
+    if _is_flag(type(opt), DECOUPLED) and _rule(type(opt), group) is not opt._kind:
+        raise ValueError(
+            f"{who}: {DECOUPLED} must be the same in all groups, got {group.get(DECOUPLED)!r}"
+        )
+
+
+def _float(loss: Any) -> float:
+    return float(loss.detach() if isinstance(loss, torch.Tensor) else loss)
+
+
+def _saved(value: Any) -> Any:
+    """A value of a group as a checkpoint has it: torch's as they are, ours as plain data."""
+    return plain(value) if hasattr(value, "to_dict") else value
+
+
+def made_of(kind: type[Rule]) -> type[Optimizer]:
+    """The class of ``lrcore.torch`` for a rule."""
+    names = [p.name for p in inspect.signature(kind).parameters.values()]
+    hypers = tuple(n for n in names if n not in ("params", "options"))
+    doc = inspect.getdoc(kind) or ""
+    namespace = {
+        "kind": kind,
+        "hypers": hypers,
+        "__module__": "lrcore.torch",
+        "__signature__": inspect.signature(kind),
+        "__doc__": _described(kind, doc),
+    }
+    return type(kind.__name__, (Optimizer,), namespace)
+
+
+def _described(kind: type[Rule], doc: str) -> str:
+    """The docstring of a rule, for tensors."""
+    head = doc.partition("\nExamples\n")[0].rstrip()
+    head = head.replace(
+        "params : ndarray, list, tuple, dict, or list of groups",
+        "params : iterable of Tensor, of (name, Tensor), or of dicts, one a group",
+    )
+    return (
+        f"{head}\n\nOn tensors of the CPU, in place; see :class:`lrcore.{kind.__name__}`. Takes the "
+        "keyword arguments\nof ``torch.optim`` too: ``foreach`` and ``fused`` have no effect, "
+        "``capturable`` and ``differentiable``\nare refused. The default of ``nonfinite`` is "
+        '"ignore", as in torch.\n'
+    )

@@ -1,0 +1,219 @@
+"""Part: some tensors, and the optimizer of this library that steps them where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from torch.autograd.graph import increment_version
+
+from .. import NonFiniteError, Optimizer, _core
+from .._hyper import RULES
+from .._optimizer.moving import move
+from .._optimizer.options import GROUP, MASKS
+from .._optimizer.state import plain
+from ._tensors import as_array, as_gradient, local
+
+__all__ = ["Members", "Part"]
+
+#: Rules that look at rows or matrices, so that the order of a tensor's axes has a meaning.
+BY_AXES = ("row", "matrix", "factored")
+#: What a group cannot be told later.
+FIXED = (*MASKS, *(name for name, option in GROUP.items() if option.fixed))
+
+is_negative = torch.Tensor.is_neg
+
+
+def number(who: str, name: str, value: Any) -> Any:
+    """A hyper-parameter as this library takes it; torch also has tensors of one number."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise ValueError(
+                f"{who}: {name} must be a number or a tensor of one, got shape {tuple(value.shape)}"
+            )
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(number(who, name, v) for v in value)
+    return value
+
+
+def _changes_unseen(value: Any) -> bool:
+    """Whether a value may change while it stays the same object."""
+    if isinstance(value, tuple):
+        return any(map(_changes_unseen, value))
+    return isinstance(value, (list, torch.Tensor))
+
+
+class Members(NamedTuple):
+    """Those of a group that a part steps."""
+
+    group: dict[str, Any]
+    params: list[Any]
+    names: list[str] | None
+
+    @classmethod
+    def all(cls, group: dict[str, Any]) -> Members:
+        """All of a group."""
+        return cls(group, group["params"], group.get("param_names"))
+
+
+class Part:
+    """The tensors of some groups, as arrays of one optimizer.
+
+    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once.
+    """
+
+    def __init__(
+        self,
+        kind: type[Optimizer],
+        hypers: Sequence[str],
+        members: Sequence[Members],
+        options: dict[str, Any],
+    ) -> None:
+        self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
+        self._by_axes = RULES[kind.rule].scope in BY_AXES
+        views = [self._views(i, some) for i, some in enumerate(members)]
+        made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
+        make: Any = kind
+        self.opt: Optimizer = make(made, **options)
+        self._watch_over([view for seen in views for view in seen])
+        self._sent = [self._note(some.group) for some in members]
+        self._distributed = any(local(p) is not p for some in members for p in some.params)
+
+    # ------------------------------------------------------------------------- groups
+
+    def _views(self, index: int, some: Members) -> list[tuple[NDArray[Any], tuple[int, ...]]]:
+        """The arrays of a group's tensors, and the order of their axes."""
+        out = []
+        for i, p in enumerate(some.params):
+            what = f"params[{index}][{i}]"
+            array, axes = as_array(self.who, what, p)
+            if axes != tuple(range(array.ndim)) and (self._by_axes or some.group.get("agc")):
+                raise ValueError(
+                    f"{self.who}: {what} must be contiguous, since here its rows have a meaning, "
+                    f"got strides {tuple(p.stride())} for shape {tuple(p.shape)}"
+                )
+            out.append((array, axes))
+        return out
+
+    def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+        """A group as this library takes it; what else it has is somebody else's."""
+        values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
+        return {**values, "params": _structured(some, [array for array, _ in views])}
+
+    def _watch_over(self, views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]) -> None:
+        self.arrays, self.axes = [a for a, _ in views], [axes for _, axes in views]
+        self._turned = [i for i, x in enumerate(self.axes) if x != tuple(range(len(x)))]
+        self._watch = _core.Watch(self.arrays, self.axes)
+
+    def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool]:
+        """What of a group was sent: names, how to get at them, values, and whether to look twice."""
+        names = tuple(k for k in group if k in self._known and k not in FIXED)
+        get = itemgetter(*names)
+        now = get(group)
+        return names, get, now, any(map(_changes_unseen, now))
+
+    def add(self, some: Members) -> None:
+        """Add a group."""
+        views = self._views(len(self._sent), some)
+        self.opt.add_param_group(self._made(some, views))
+        self._watch_over([*zip(self.arrays, self.axes, strict=True), *views])
+        self._sent.append(self._note(some.group))
+
+    def refresh(self, members: Sequence[Members]) -> None:
+        """Take over what of the groups was changed since it was sent."""
+        for i, some in enumerate(members):
+            names, get, sent, unseen = self._sent[i]
+            now = get(some.group)
+            if unseen or now != sent:
+                values = {k: number(self.who, k, v) for k, v in zip(names, now, strict=True)}
+                self.opt.param_groups[i].update(values)
+                self._sent[i] = self._note(some.group)
+
+    def plain(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """What a saved group says of hyper-parameters and options, as a state dict has it."""
+        names = [k for k in group if k in self._known and k not in FIXED]
+        return {k: plain(number(self.who, k, group[k])) for k in names}
+
+    # --------------------------------------------------------------------------- step
+
+    def follow(self, members: Sequence[Members]) -> None:
+        """Go on where the tensors are now, if that is not where they were."""
+        tensors = [p for some in members for p in some.params]
+        if self._distributed:
+            tensors = [local(p) for p in tensors]
+        if self._watch.moved(tensors) < 0:
+            return
+        if len(tensors) != len(self.arrays):
+            raise ValueError(
+                f"{self.who}: param_groups must keep their {len(self.arrays)} parameters, got "
+                f"{len(tensors)}; add_param_group adds more"
+            )
+        views = [view for i, some in enumerate(members) for view in self._views(i, some)]
+        move(self.opt, [array for array, _ in views])
+        self._watch_over(views)
+
+    def step(self, members: Sequence[Members], loss: float | None) -> bool:
+        """Update in place; False if the step was skipped."""
+        self.refresh(members)
+        self.follow(members)
+        params = [p for some in members for p in some.params]
+        grads = [p.grad for p in params]
+        given = [g for g in grads if g is not None]
+        if self._plain(given):
+            made = self._try(members, params, grads, loss)
+        else:
+            made = self.opt.step(_split(members, self._looked_at(params, grads)), loss=loss)
+        if made and given:
+            increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
+        return made
+
+    def _plain(self, given: list[Any]) -> bool:
+        """Whether the memory of the gradients is all there is to them."""
+        return not (self._distributed or any(map(is_negative, given)))
+
+    def _try(
+        self,
+        members: Sequence[Members],
+        params: list[Any],
+        grads: list[Any],
+        loss: float | None,
+    ) -> bool:
+        """A step with gradients as they are; with a closer look at them where that is refused."""
+        ready = list(grads)
+        for i in self._turned:
+            if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
+                ready[i] = ready[i].permute(self.axes[i])
+        try:
+            return self.opt.step(_split(members, ready), loss=loss)
+        except NonFiniteError:
+            raise
+        except (TypeError, ValueError):
+            looked = self._looked_at(params, grads)
+        return self.opt.step(_split(members, looked), loss=loss)
+
+    def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
+        """The gradients in a form that can be read, or an error that names one."""
+        return [
+            as_gradient(self.who, f"the gradient of {label}", g, local(p).shape, axes)
+            for label, p, g, axes in zip(self._labels(), params, grads, self.axes, strict=True)
+        ]
+
+    def _labels(self) -> list[str]:
+        return [f"params{label}" for label in self.opt._layout.labels()]
+
+
+def _structured(some: Members, values: list[Any]) -> Any:
+    return values if some.names is None else dict(zip(some.names, values, strict=True))
+
+
+def _split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
+    """A list, or a dict by name, for each group."""
+    out, at = [], 0
+    for some in members:
+        out.append(_structured(some, flat[at : at + len(some.params)]))
+        at += len(some.params)
+    return out
