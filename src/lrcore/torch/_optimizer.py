@@ -36,7 +36,8 @@ class Optimizer(torch.optim.Optimizer):
     """What the optimizers of ``lrcore.torch`` share. Made by its subclasses, one a rule.
 
     A ``torch.optim.Optimizer``: groups, closures, hooks, schedulers, copying and pickling are
-    torch's. Tensors are updated in place, in one pass, with all options of :class:`lrcore.Optimizer`.
+    torch's. Tensors are updated in place, in one pass, with all options of
+    :class:`lrcore.Optimizer`.
     """
 
     #: The rule's class, and the names of its hyper-parameters.
@@ -51,7 +52,8 @@ class Optimizer(torch.optim.Optimizer):
         flags = {k: kwargs.pop(k) for k in (*FLAGS, DECOUPLED) if _is_flag(cls, k) and k in kwargs}
         values = _bound(cls, params, args, kwargs)
         whole = {k: values.pop(k) for k in WHOLE if k in values}
-        flags = _flags_of_torch(cls) | flags
+        of_torch = _flags_of_torch(cls.__name__)
+        flags = {k: v for k, v in of_torch.items() if _is_flag(cls, k)} | flags
         self._kind = _rule(cls, flags)
         self._options = {"nonfinite": "ignore", **whole}
         self._parts: list[Part] = []
@@ -164,7 +166,8 @@ class Optimizer(torch.optim.Optimizer):
     _announced = torch.optim.Optimizer.profile_hook_step(_step)
 
     def _make(self, loss: float | None) -> None:
-        self.made = all([part.step(members, loss) for part, members in self._members()])
+        made = [part.step(members, loss) for part, members in self._members()]
+        self.made = all(made)
 
     def _make_scaled(self, loss: float | None, scale: float) -> None:
         """A step with gradients of a loss that a scaler has multiplied."""
@@ -189,24 +192,24 @@ class Optimizer(torch.optim.Optimizer):
             part.follow(members)
 
     def train(self) -> None:
-        """Bring the parameters back to where they are trained, see :meth:`lrcore.Optimizer.train`."""
+        """Bring the parameters back to where they are trained: :meth:`lrcore.Optimizer.train`."""
         self._follow()
         for part in self._parts:
             part.opt.train()
 
     def eval(self) -> None:
-        """Move the parameters to where a rule wants them evaluated, see :meth:`lrcore.Optimizer.eval`."""
+        """Move the parameters to where they are evaluated: :meth:`lrcore.Optimizer.eval`."""
         self._follow()
         for part in self._parts:
             part.opt.eval()
 
     def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
-        """``with opt.averaged():`` the parameters hold an average, see :meth:`lrcore.Optimizer.averaged`."""
+        """Let the parameters hold an average in a ``with``: :meth:`lrcore.Optimizer.averaged`."""
         self._follow()
         return self.lrcore.averaged(which)
 
     def resync(self) -> None:
-        """Take over what was written into the parameters, see :meth:`lrcore.Optimizer.resync`."""
+        """Take over what was written into the parameters: :meth:`lrcore.Optimizer.resync`."""
         self._follow()
         for part in self._parts:
             part.opt.resync()
@@ -326,13 +329,13 @@ def _bound(
 
 
 @cache
-def _flags_of_torch(cls: type[Optimizer]) -> dict[str, Any]:
+def _flags_of_torch(name: str) -> dict[str, Any]:
     """The flags that groups of torch's class of this name have, at their defaults."""
-    theirs = getattr(torch.optim, cls.__name__, None)
+    theirs = getattr(torch.optim, name, None)
     if theirs is None:
         return {}
     defaults = theirs([torch.zeros(1, 1)]).defaults
-    return {k: v for k, v in defaults.items() if k in (*FLAGS, DECOUPLED) and _is_flag(cls, k)}
+    return {k: v for k, v in defaults.items() if k in (*FLAGS, DECOUPLED)}
 
 
 def _rule(cls: type[Optimizer], flags: Mapping[str, Any]) -> type[Rule]:
@@ -389,8 +392,8 @@ def _described(kind: type[Rule], doc: str) -> str:
         "params : iterable of Tensor, of (name, Tensor), or of dicts, one a group",
     )
     return (
-        f"{head}\n\nOn tensors of the CPU, in place; see :class:`lrcore.{kind.__name__}`. Takes the "
-        "keyword arguments\nof ``torch.optim`` too: ``foreach`` and ``fused`` have no effect, "
+        f"{head}\n\nOn tensors of the CPU, in place; see :class:`lrcore.{kind.__name__}`. Takes "
+        "the keyword arguments\nof ``torch.optim`` too: ``foreach`` and ``fused`` have no effect, "
         "``capturable`` and ``differentiable``\nare refused. The default of ``nonfinite`` is "
         '"ignore", as in torch.\n'
     )

@@ -110,7 +110,7 @@ class Part:
         self._watch = _core.Watch(self.arrays, self.axes)
 
     def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool]:
-        """What of a group was sent: names, how to get at them, values, and whether to look twice."""
+        """What of a group was sent: names, how to get them, values, whether to look twice."""
         names = tuple(k for k in group if k in self._known and k not in FIXED)
         get = itemgetter(*names)
         now = get(group)

@@ -111,8 +111,8 @@ def _entry(part: Part, k: int) -> Entry:
     opt, names = part.opt, _named(part, k)
     row, arrays = RULES[opt.rule], opt._layout.arrays[k]
     found: dict[str, Any] = {}
-    if "t" in opt.torch_names:
-        found[opt.torch_names["t"]] = torch.tensor(float(opt._plan.ages[k]))
+    if step := opt.torch_names.get("t"):
+        found[step] = torch.tensor(float(opt._plan.ages[k]))
     if row.of_tensors:
         for name, value in zip(row.scalars, opt._plan.scalars[k], strict=True):
             if name in names:

@@ -70,8 +70,8 @@ def as_array(who: str, what: str, t: Any) -> tuple[NDArray[Any], tuple[int, ...]
         flat = flat.transpose(axes)
     if not flat.flags.c_contiguous and not flat.flags.f_contiguous:
         raise ValueError(
-            f"{who}: {what} must fill its memory without gaps or overlaps, in any order of its axes; "
-            f"got strides {tuple(t.stride())} for shape {tuple(t.shape)}; use clone() of it"
+            f"{who}: {what} must fill its memory without gaps or overlaps, in any order of its "
+            f"axes; got strides {tuple(t.stride())} for shape {tuple(t.shape)}; use clone() of it"
         )
     return flat, axes
 
