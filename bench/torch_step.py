@@ -3,8 +3,9 @@
     python bench/torch_step.py [--quick] [WORD ...]
 
 Prints the rows of the table in docs/torch.md; words choose the cases whose names have one of them.
-Two threads for both, float32, tensors made by torch, gradients as a training step leaves them. Of
-torch the best mode a rule has: fused where there is one, or else the faster of foreach and for-loop.
+Two threads for both, float32, tensors made by torch, gradients as a training step leaves them.
+Of torch the best mode a rule has: fused where there is one, or else the faster of foreach and
+for-loop.
 """
 
 import gc
