@@ -135,3 +135,15 @@ def test_the_average_of_asgd_is_the_mean_from_t0_on():
         seen.append(w.copy())
         mean = np.mean(seen[6:], axis=0) if t > 6 else w
         np.testing.assert_allclose(opt.state["w"]["ax"], mean, rtol=1e-12)
+
+
+def test_asgd_goes_by_the_rate_of_the_update_before():
+    w = np.zeros(1)
+    opt = lrcore.ASGD(w, lr=1.0, lambd=0.0, alpha=1.0)
+    moved = []
+    for lr in (1.0, 0.5, 0.25):
+        opt.param_groups[0]["lr"], before = lr, w[0]
+        opt.step(np.ones(1))
+        moved.append(before - w[0])
+    assert moved == [1.0, 1.0, 0.5]
+    assert opt.estimates[""]["eta"] == 0.25

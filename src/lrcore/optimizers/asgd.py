@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._hyper import Number
 from .._optimizer import Optimizer
@@ -36,13 +36,15 @@ class ASGD(Optimizer):
 
     Notes
     -----
-    ``eta = lr / (1 + lambd lr (t - 1))^alpha``; ``p = (1 - lambd eta) p - eta g``;
-    ``mu = 1 / max(1, t - 1 - t0)``; ``ax = (1 - mu) ax + mu p``. One state array, one sweep. The
-    average, which is what to evaluate with, is ``opt.state[path]["ax"]``; up to update t0 + 2 it is
-    the parameter. Any other rule has an average with the option ``swa``. Polyak & Juditsky 1992,
-    "Acceleration of Stochastic Approximation by Averaging"; the rate is of Bottou 2012, "Stochastic
-    Gradient Descent Tricks", section 5. Deviation: where lr is a schedule, update t goes by its
-    value at update t, where torch takes that of the update before; torch keeps eta in float32.
+    ``p = (1 - lambd eta) p - eta g``; ``ax = (1 - mu) ax + mu p``; then, for the next update,
+    ``eta = lr / (1 + lambd lr t)^alpha`` and ``mu = 1 / max(1, t - t0)``; the first goes by ``lr``
+    and 1. One state array, one sweep, and for each parameter the numbers ``eta`` and ``mu``, and
+    those that the last update went by, ``rate`` and ``share``. Where lr is a schedule, an update
+    thus goes by the rate of the one before, as in torch. The average, which is what to evaluate
+    with, is ``opt.state[path]["ax"]``; up to update t0 + 2 it is the parameter. Any other rule has
+    an average with the option ``swa``. Polyak & Juditsky 1992, "Acceleration of Stochastic
+    Approximation by Averaging"; the rate is of Bottou 2012, "Stochastic Gradient Descent Tricks",
+    section 5. Deviation: eta and mu are kept in float64, where torch keeps them in float32.
 
     Examples
     --------
@@ -57,6 +59,8 @@ class ASGD(Optimizer):
     >>> w.round(6), opt.state["w"]["ax"].round(6)
     (array([-0.3,  1.5]), array([-0.25,  1.25]))
     """
+
+    torch_names: ClassVar = {"t": "step", "rate": None, "share": None}
 
     def __init__(
         self,
