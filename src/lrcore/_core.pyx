@@ -377,17 +377,19 @@ cdef class Watch:
     """Tensors of another library and the arrays that were made of their memory. ``axes[i]`` are the
     axes of the tensor in the order of the array's."""
 
-    cdef list arrays, axes
+    cdef list tensors, arrays, axes
 
-    def __cinit__(self, list arrays, list axes):
-        self.arrays, self.axes = arrays, axes
+    def __cinit__(self, list tensors, list arrays, list axes):
+        self.tensors, self.arrays, self.axes = tensors, arrays, axes
 
     def moved(self, list tensors):
-        """The first of the tensors that is not, or no longer, where its array is; or -1."""
+        """The first that is another tensor, or is no longer where its array is; or -1."""
         cdef Py_ssize_t i, n = len(self.arrays)
         if len(tensors) != n:
             return min(<Py_ssize_t>len(tensors), n)
         for i in range(n):
+            if tensors[i] is not self.tensors[i]:
+                return i
             if not self._same(tensors[i], self.arrays[i], self.axes[i]):
                 return i
         return -1
@@ -469,6 +471,7 @@ cdef class Plan:
     cdef list stores, labels, held, given
     cdef dict curves, rooms
     cdef bint busy, zeroing, adding
+    cdef bint unnoted  # where a step writes has changed since it was noted
     cdef bint collecting  # gradients are wanted as arrays
     cdef int64_t every  # measure IN_A_ROW of so many steps; 0: all, and refuse what cannot be
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
@@ -498,7 +501,7 @@ cdef class Plan:
             self.tensors[i].g_stride = self.dims + dims + cnp.PyArray_NDIM(p)
             dims += 2 * cnp.PyArray_NDIM(p)
             self._fill(&self.tensors[i], p, stores[i])
-        qsort(self.written, self.n_written, sizeof(span), _by_low)
+        self._note_written()
         self.plan = lrc_plan_new(rule, self.n, self.tensors, n_groups, self.groups)
         if self.plan == NULL:
             raise MemoryError
@@ -510,7 +513,6 @@ cdef class Plan:
         x.n = cnp.PyArray_SIZE(p)
         x.dtype = _dtype(p)
         x.group = store.group
-        self._write(p)
         for j in range(len(store.states)):
             x.state[j] = _data(store.states[j])
             x.scale[j] = <uint8_t *>_data(store.scales[j])
@@ -530,11 +532,30 @@ cdef class Plan:
         x.unit_columns = not store.rows
         x.row = store.row
         x.height, x.width = store.matrix
-        for a in (*store.states, *store.scales, *store.averages, store.master, store.sum,
-                  store.trace, store.work, *store.matrices.values()):
-            if a is not None:
-                self._write(a)
         return 0
+
+    cdef int _note_written(self) except -1:
+        """Where in memory a step writes."""
+        self.n_written = 0
+        for store in self.stores:
+            for a in (store.p, *store.states, *store.scales, *store.averages, store.master,
+                      store.sum, store.trace, store.work, *store.matrices.values()):
+                if a is not None:
+                    self._write(a)
+        qsort(self.written, self.n_written, sizeof(span), _by_low)
+        memset(self.seen, 0, self.n * sizeof(span))
+        self.unnoted = False
+        return 0
+
+    def rebind(self, Py_ssize_t i, store, int64_t age, list scalars):
+        """Go on with other arrays beside parameter i, of the same kinds, after so many updates."""
+        cdef int j
+        self.stores[i] = store
+        self._fill(&self.tensors[i], self.params[i], store)
+        self.tensors[i].t, self.tensors[i].summed = age, 0
+        for j in range(len(scalars)):
+            self.tensors[i].scalar[j] = scalars[j]
+        self.unnoted = True
 
     cdef int _write(self, cnp.ndarray a) except -1:
         cdef span s = _span(a)
@@ -823,7 +844,7 @@ cdef class Plan:
                 k = d if c_order else ndim - 1 - d
                 (<int64_t *>x.g_shape)[d] = t.shape[k]
                 (<int64_t *>x.g_stride)[d] = _stride(&t, k) * (t.bits // 8)
-        x.g = _first(&t)
+        x.g = _first(&t) if _first(&t) != NULL else x.p  # of a tensor without elements
         x.g_dtype = number
         self.held.append(grad)
         return True
@@ -993,6 +1014,8 @@ cdef class Plan:
     cdef int _take(self, grads, bint adding=False) except -1:
         """Check the gradients and put them in place; `adding` to what waits."""
         self.adding = adding
+        if self.unnoted:
+            self._note_written()
         if self.zeroing:
             self.given.clear()
         self._match(self.tree, grads)
@@ -1141,6 +1164,15 @@ cdef class Plan:
     def ages(self):
         """Updates each parameter has had."""
         return [self.tensors[i].t for i in range(self.n)]
+
+    def age(self, Py_ssize_t i):
+        """Updates that parameter i has had."""
+        return self.tensors[i].t
+
+    def kept(self, Py_ssize_t i):
+        """What the rule keeps for parameter i, where it keeps numbers for each: a list."""
+        cdef int j, count = len(_names(lrc_rules[self.plan.rule].scalars))
+        return [self.tensors[i].scalar[j] for j in range(count)]
 
     @ages.setter
     def ages(self, list ages):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .masks import Terms
     from .optimizer import Optimizer
 
-__all__ = ["Layout", "Progress", "planned", "send"]
+__all__ = ["Layout", "Progress", "encode_starts", "planned", "send", "stored"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -126,20 +126,30 @@ class Layout(NamedTuple):
         """The slots that each parameter is to have."""
         every = self.every()
         starts = [[kind._starts(group, x) for x in (False, True)] for group in self.groups]
-        return [
-            slots_of(
-                kind.rule,
-                leaf,
-                self.groups[leaf.group],
-                starts[leaf.group][is_matrix(kind.rule, leaf.array.shape, self.groups[leaf.group])],
-                self.whole,
-                summing=self.summing,
-                evaluating=self.evaluating,
-                every=every,
-                traced=self.measured,
-            )
-            for leaf in self.leaves
-        ]
+        return [self._slots(kind, leaf, starts[leaf.group], every) for leaf in self.leaves]
+
+    def slots_at(self, kind: type[Optimizer], i: int) -> list[Slot]:
+        """The slots of parameter `i`."""
+        leaf = self.leaves[i]
+        starts = [kind._starts(self.groups[leaf.group], x) for x in (False, True)]
+        return self._slots(kind, leaf, starts, self.every())
+
+    def _slots(
+        self, kind: type[Optimizer], leaf: Leaf, starts: list[dict[str, float]], every: int
+    ) -> list[Slot]:
+        """The slots of one parameter; `starts` are those of what is no matrix, and of a matrix."""
+        values = self.groups[leaf.group]
+        return slots_of(
+            kind.rule,
+            leaf,
+            values,
+            starts[is_matrix(kind.rule, leaf.array.shape, values)],
+            self.whole,
+            summing=self.summing,
+            evaluating=self.evaluating,
+            every=every,
+            traced=self.measured,
+        )
 
 
 def check_formats(who: str, layout: Layout, labels: list[str]) -> None:
@@ -168,11 +178,10 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     for leaf, label in zip(leaves, labels, strict=True):
         check_order(who, kind.rule, leaf.array, label)
     arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
-    _encode_starts(kind, layout, arrays)
-    stores = [
-        memory.store(leaf, RULES[kind.rule], own, _axis(layout.groups[leaf.group]), terms)
-        for leaf, own, terms in zip(leaves, arrays, layout.terms, strict=True)
-    ]
+    if any(values["state_dtype"] == "int8" for values in layout.groups):
+        for i, own in enumerate(arrays):
+            encode_starts(kind, layout, i, own)
+    stores = [stored(kind, layout, i, own) for i, own in enumerate(arrays)]
     if layout.grouped:
         trees = [labelled(tree, f"grads[{i}]") for i, tree in enumerate(layout.trees)]
         tree: Any = ("grads", None, tuple(trees))
@@ -207,18 +216,22 @@ def _axis(values: Mapping[str, Any]) -> int | None:
     return None if values["agc"] is None else int(values["agc"].axis)
 
 
-def _encode_starts(kind: type[Optimizer], layout: Layout, arrays: list[memory.Arrays]) -> None:
-    """Let new 8-bit states begin at their value, where that is not zero."""
-    narrow = [values for values in layout.groups if values["state_dtype"] == "int8"]
-    if not any(start for values in narrow for start in kind._starts(values).values()):
-        return
+def stored(kind: type[Optimizer], layout: Layout, i: int, own: memory.Arrays) -> memory.Store:
+    """The store of parameter `i` with these slots."""
+    leaf = layout.leaves[i]
+    axis = _axis(layout.groups[leaf.group])
+    return memory.store(leaf, RULES[kind.rule], own, axis, layout.terms[i])
+
+
+def encode_starts(kind: type[Optimizer], layout: Layout, i: int, own: memory.Arrays) -> None:
+    """Let new 8-bit states of parameter `i` begin at their value, where that is not zero."""
     from . import convert
 
-    for i, (leaf, have, own) in enumerate(zip(layout.leaves, layout.arrays, arrays, strict=True)):
-        for j, (name, start) in enumerate(kind._starts(layout.groups[leaf.group]).items()):
-            if start and name not in have and own[name].dtype == np.uint8:
-                x = np.full(leaf.array.size, start, real(leaf.array.dtype))
-                convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
+    leaf, have = layout.leaves[i], layout.arrays[i]
+    for j, (name, start) in enumerate(kind._starts(layout.groups[leaf.group]).items()):
+        if start and name not in have and own[name].dtype == np.uint8:
+            x = np.full(leaf.array.size, start, real(leaf.array.dtype))
+            convert.encode(kind.rule, name, x, own, leaf, layout.whole.seed, i, j)
 
 
 def _rows(layout: Layout, arrays: list[memory.Arrays]) -> NDArray[np.float64] | None:

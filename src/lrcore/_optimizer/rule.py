@@ -32,6 +32,8 @@ class Rule:
     #: rule; others keep their names. Without "t" the number of updates is not kept; None: a scalar
     #: that every step sets anew, and torch does not keep.
     torch_names: ClassVar[Mapping[str, str | None]] = {"t": "step"}
+    #: Whether torch keeps the states of a parameter before its first update.
+    kept_at_once: ClassVar[bool] = False
     #: The class of the same rule with decoupled weight decay, where torch has both in one.
     decoupled: ClassVar[str | None] = None
     #: Whether what is evaluated is another point than the one that is trained.

@@ -18,12 +18,14 @@ from .slots import AVERAGES
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["load", "plain", "save"]
+__all__ = ["UNSAVED", "groups_of", "load", "looked_at", "plain", "save"]
 
 Array: TypeAlias = NDArray[Any]
 #: Schedules that are kept, and where they get their state from.
 Adopted: TypeAlias = "list[tuple[Schedule, Schedule]]"
 
+#: In place of the entry of a parameter that begins anew.
+FRESH: Mapping[str, Any] = {"t": 0}
 UNSAVED = "not saved"  # a Lambda: code, which plain data cannot hold
 #: What there is beside the options.
 KEYS = {"rule", "t", "micro", "scale", "good_steps", "param_groups"}
@@ -131,24 +133,33 @@ def _stated(present: Schedule, states: Any, where: str) -> Adopted:
         raise ValueError(f"{where}['state']: {error}") from None
 
 
-def load(opt: Optimizer, state: Mapping[str, Any], convert: bool) -> None:
-    """`Optimizer.load_state_dict`: first look at everything, then take it over."""
+def load(opt: Optimizer, state: Mapping[str, Any], convert: bool, *, partial: bool = False) -> None:
+    """`Optimizer.load_state_dict`: first look at everything, then take it over.
+
+    Where it may be `partial`, a parameter begins anew that has None in place of an entry.
+    """
     who = f"{type(opt).__name__}.load_state_dict"
     try:
         adopted: Adopted = []
-        layout, progress, entries = _looked_at(opt, who, state, convert, adopted)
+        layout, progress, entries = looked_at(opt, who, state, convert, partial, adopted)
     except TypeError as error:
         raise ValueError(str(error)) from None
     layout, plan = planned(type(opt), layout._replace(stats=None), progress)
-    for i in range(len(entries)):
-        saved.write(opt.rule, layout, i, entries[i])
+    for i, entry in enumerate(entries):
+        if entry is not FRESH:
+            saved.write(opt.rule, layout, i, entry)
     for present, new in adopted:
         present._put(**new._state())
     opt._publish(layout, plan, progress)
 
 
-def _looked_at(
-    opt: Optimizer, who: str, state: Mapping[str, Any], convert: bool, adopted: Adopted
+def looked_at(
+    opt: Optimizer,
+    who: str,
+    state: Mapping[str, Any],
+    convert: bool,
+    partial: bool,
+    adopted: Adopted,
 ) -> tuple[Layout, Progress, list[Mapping[str, Any]]]:
     """What a state makes of an optimizer, or an error."""
     saved.require(
@@ -158,13 +169,7 @@ def _looked_at(
         raise ValueError(f"{who}: rule must be {opt.rule!r}, got {state['rule']!r}")
     t, micro = (_count(who, name, state[name]) for name in ("t", "micro"))
     given, layout = state["param_groups"], opt._layout
-    if not isinstance(given, (list, tuple)) or len(given) != len(layout.groups):
-        got = len(given) if isinstance(given, (list, tuple)) else type(given).__name__
-        raise ValueError(f"{who}: param_groups must be a list of {len(layout.groups)}, got {got}")
-    groups = [
-        _group(opt, f"{who}: param_groups[{i}]", group, new, adopted)
-        for i, (group, new) in enumerate(zip(layout.groups, given, strict=True))
-    ]
+    groups = groups_of(opt, who, given, adopted)
     for i, new in enumerate(given):
         paths = {leaf.path for leaf in layout.leaves if leaf.group == i}
         saved.require(who, f"param_groups[{i}]['params']", new["params"], paths)
@@ -172,8 +177,10 @@ def _looked_at(
     summing = layout.summing or micro > 0
     training = check_value(who, "training", state.get("training", True), None)
     layout = layout._replace(groups=groups, whole=whole, summing=summing, evaluating=not training)
-    entries = _entries(opt, who, layout, given, convert)
-    scalars = _scalars(who, opt.rule, given, entries)
+    entries = _entries(opt, who, layout, given, convert, partial)
+    fresh = [{} if e is FRESH else own for (_, e), own in zip(entries, layout.arrays, strict=True)]
+    layout = layout._replace(arrays=fresh)
+    scalars = _scalars(opt, who, layout, given, entries)
     progress = Progress(
         t,
         tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
@@ -187,8 +194,23 @@ def _looked_at(
         raise ValueError(
             f"{who}: micro must be at least what was summed, {max(progress.summed)}, got {micro}"
         )
-    terms = [_terms(who, place, entry) for place, entry in entries]
+    terms = [
+        old if entry is FRESH else _terms(who, place, entry)
+        for old, (place, entry) in zip(layout.terms, entries, strict=True)
+    ]
     return layout._replace(terms=terms), progress, [entry for _, entry in entries]
+
+
+def groups_of(opt: Optimizer, who: str, given: Any, adopted: Adopted) -> list[dict[str, Any]]:
+    """The values of all groups as a state dict has them, inside their domains."""
+    groups = opt._layout.groups
+    if not isinstance(given, (list, tuple)) or len(given) != len(groups):
+        got = len(given) if isinstance(given, (list, tuple)) else type(given).__name__
+        raise ValueError(f"{who}: param_groups must be a list of {len(groups)}, got {got}")
+    return [
+        _group(opt, f"{who}: param_groups[{i}]", group, new, adopted)
+        for i, (group, new) in enumerate(zip(groups, given, strict=True))
+    ]
 
 
 def _group(
@@ -228,13 +250,16 @@ def _whole(
 
 
 def _entries(
-    opt: Optimizer, who: str, layout: Layout, given: Any, convert: bool
+    opt: Optimizer, who: str, layout: Layout, given: Any, convert: bool, partial: bool
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """What is saved of each parameter, with its place, found to fit."""
     out = []
     for leaf, slots in zip(layout.leaves, layout.slots(type(opt)), strict=True):
         place = f"param_groups[{leaf.group}]['params'][{leaf.path!r}]"
         entry = given[leaf.group]["params"][leaf.path]
+        if partial and entry is None:
+            out.append((place, FRESH))
+            continue
         look = saved.check_convertible if convert else saved.check_same
         look(who, place, entry, opt.rule, leaf, slots)
         out.append((place, entry))
@@ -242,17 +267,24 @@ def _entries(
 
 
 def _scalars(
-    who: str, rule: str, groups: Any, entries: list[tuple[str, Mapping[str, Any]]]
+    opt: Optimizer,
+    who: str,
+    layout: Layout,
+    groups: Any,
+    entries: list[tuple[str, Mapping[str, Any]]],
 ) -> tuple[tuple[float, ...], ...]:
     """What the rule kept for each parameter or group: numbers by name."""
-    row = RULES[rule]
+    row = RULES[opt.rule]
     if not row.scalars:
         return ()
     owners = entries
     if row.scope == "group":
         owners = [(f"param_groups[{i}]", group) for i, group in enumerate(groups)]
     out = []
-    for place, owner in owners:
+    for i, (place, owner) in enumerate(owners):
+        if owner is FRESH:
+            out.append(tuple(opt._first_scalars(layout.groups[layout.leaves[i].group])))
+            continue
         found: Any = owner.get("estimates")
         saved.require(who, f"{place}['estimates']", found, set(row.scalars))
         where = f"{place}['estimates']"

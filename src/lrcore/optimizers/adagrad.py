@@ -52,6 +52,7 @@ class Adagrad(Optimizer):
     """
 
     torch_names: ClassVar = {"t": "step", "s": "sum"}
+    kept_at_once: ClassVar = True
 
     def __init__(
         self,

@@ -82,7 +82,7 @@ class Muon(Optimizer):
     array([-0.01, -0.01, -0.01])
     """
 
-    torch_names: ClassVar = {"t": "step", "buf": "momentum_buffer"}
+    torch_names: ClassVar = {"buf": "momentum_buffer"}
 
     for_matrices = (
         "momentum",

@@ -5,31 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch.optim import optimizer as theirs
 
 from .. import Optimizer as Rule
-from .. import optimizers
 from .._optimizer.options import GROUP, MASKS, WHOLE
-from .._optimizer.state import plain
-from . import _state
+from . import _saved
+from ._flags import DECOUPLED, FLAGS, check_flags, flags_of_torch, is_flag, rule_of
 from ._part import Members, Part
+from ._state import State, entry_of
 
 __all__ = ["Optimizer", "made_of"]
-
-#: Arguments of torch.optim beyond a rule's own: without effect, or why they are refused.
-FLAGS: dict[str, str | None] = {
-    "foreach": None,
-    "fused": None,
-    "capturable": "there are no graphs to capture on the CPU",
-    "differentiable": "steps are made outside of autograd; torch.optim has one inside",
-}
-DECOUPLED = "decoupled_weight_decay"
-#: What a saved group has besides its values.
-COUNTERS = ("t", "scale", "good_steps", "estimates")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -49,23 +38,24 @@ class Optimizer(torch.optim.Optimizer):
         cls = type(self)
         if not hasattr(cls, "kind"):
             raise TypeError("lrcore.torch.Optimizer is what all rules share; take one of them")
-        flags = {k: kwargs.pop(k) for k in (*FLAGS, DECOUPLED) if _is_flag(cls, k) and k in kwargs}
+        flags = {k: kwargs.pop(k) for k in (*FLAGS, DECOUPLED) if is_flag(cls, k) and k in kwargs}
         values = _bound(cls, params, args, kwargs)
         whole = {k: values.pop(k) for k in WHOLE if k in values}
-        of_torch = _flags_of_torch(cls.__name__)
-        flags = {k: v for k, v in of_torch.items() if _is_flag(cls, k)} | flags
-        self._kind = _rule(cls, flags)
+        of_torch = flags_of_torch(cls.__name__)
+        flags = {k: v for k, v in of_torch.items() if is_flag(cls, k)} | flags
+        self._kind = rule_of(cls, flags)
         self._options = {"nonfinite": "ignore", **whole}
         self._parts: list[Part] = []
-        self._state = _state.State(self)
+        self._state = State(self)
         self.made = False
         super().__init__(params, {**values, **{"maximize": False} | values, **flags})
         self._parts = [self._part(list(map(Members.all, self.param_groups)))]
 
     def _part(self, members: Sequence[Members]) -> Part:
         for some in members:
-            _check_flags(self, some.group)
-        return Part(self._kind, type(self).hypers, members, self._options)
+            check_flags(self, some.group)
+        check = partial(check_flags, self)
+        return Part(self._kind, type(self).hypers, members, self._options, check)
 
     def _members(self) -> Iterator[tuple[Part, list[Members]]]:
         """The parts, with those of the groups that each steps."""
@@ -98,7 +88,7 @@ class Optimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         try:
             for part in self._parts:
-                _check_flags(self, self.param_groups[-1])
+                check_flags(self, self.param_groups[-1])
                 part.add(Members.all(self.param_groups[-1]))
         except Exception:
             self.param_groups.pop()
@@ -155,6 +145,8 @@ class Optimizer(torch.optim.Optimizer):
         if found is not None and found.item():
             self.made = False
             return out
+        if self._state.loose:
+            self._state.check()
         scale = self.__dict__.get("grad_scale")
         value = _float(loss) if loss is not None and self._kind.needs_loss else None
         if scale is None:
@@ -223,8 +215,12 @@ class Optimizer(torch.optim.Optimizer):
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:
-        if self._parts:
-            self._state.replace(value)
+        if self._parts and value is not self._state:
+            before = {p: dict(entry) for p, entry in self._state.items()}
+            new = State(self)
+            new.replace(value)
+            self._state.past(before)
+            self._state = new
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a run needs to go on, in torch's layout.
@@ -234,6 +230,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
+        self._state.check()
         number: dict[int, int] = {}
         for group in self.param_groups:
             for p in group["params"]:
@@ -242,10 +239,14 @@ class Optimizer(torch.optim.Optimizer):
             {**values, "params": [number[id(p)] for p in group["params"]]}
             for values, group in zip(self._saved_groups(), self.param_groups, strict=True)
         ]
-        out: dict[str, Any] = {
-            "state": {number[id(p)]: dict(entry) for p, entry in self.state.items()},
-            "param_groups": groups,
+        found = {
+            number[id(p)]: entry_of(part, k)
+            for part in self._parts
+            for k, p in enumerate(part.tensors)
+            if id(p) in number
         }
+        entries = {n: found[n] for n in sorted(found) if found[n]}
+        out: dict[str, Any] = {"state": entries, "param_groups": groups}
         for post in self._optimizer_state_dict_post_hooks.values():
             out = post(self, out) or out
         return out
@@ -254,13 +255,12 @@ class Optimizer(torch.optim.Optimizer):
         """The groups without parameters, as plain data, with what is counted for each."""
         out = []
         for i, group in enumerate(self.param_groups):
-            values = {k: _saved(v) for k, v in group.items() if k != "params"}
-            out.append({**values, **self._counted(i)})
+            out.append({**_saved.plain_values(group), **self._counted(i)})
         return out
 
     def _counted(self, i: int) -> dict[str, Any]:
         """What is counted and estimated of group i."""
-        return _state.counted(self._parts[0], i)
+        return _saved.counted(self._parts[0], i)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, here or of the same rule in ``torch.optim``.
@@ -274,15 +274,16 @@ class Optimizer(torch.optim.Optimizer):
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             state_dict = hook(self, state_dict) or state_dict
         who = f"{type(self).__name__}.load_state_dict"
-        saved = _state.fitting(who, self.param_groups, state_dict)
+        saved = _saved.fitting(who, self, state_dict)
         entries = {}
         for group, new in zip(self.param_groups, saved, strict=True):
             for p, key in zip(group["params"], new["params"], strict=True):
-                entries[p] = state_dict["state"].get(key)
+                entries[id(p)] = state_dict["state"].get(key)
         self._follow()
-        _state.load(self, who, saved, entries)
-        for group, new in zip(self.param_groups, saved, strict=True):
-            group.update(_state.values_of(group, new, COUNTERS))
+        _saved.load(self, who, saved, entries)
+        self._state.loose.clear()
+        for i, (group, new) in enumerate(zip(self.param_groups, saved, strict=True)):
+            group.update(_saved.values_of(self, i, new))
         for post in self._optimizer_load_state_dict_post_hooks.values():
             post(self)
 
@@ -290,7 +291,7 @@ class Optimizer(torch.optim.Optimizer):
         return {
             "defaults": self.defaults,
             "param_groups": self.param_groups,
-            "state": {p: dict(entry) for p, entry in self.state.items()},
+            "state": {p: dict(entry) for p, entry in self._state.items()},
             "groups": self._saved_groups(),
             "options": self._options,
         }
@@ -298,18 +299,21 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         entries, saved = state.pop("state"), state.pop("groups")
         self._options = state.pop("options")
-        self._kind = _rule(type(self), state["defaults"])
-        self._parts, self._state, self.made = [], _state.State(self), False
+        self._kind = rule_of(type(self), state["defaults"])
+        self._parts, self._state, self.made = [], State(self), False
         super().__setstate__(state)
         self._parts = [self._part(list(map(Members.all, self.param_groups)))]
-        _state.load(self, f"{type(self).__name__}.__setstate__", saved, entries)
+        by_id = {id(p): entry for p, entry in entries.items()}
+        _saved.load(self, f"{type(self).__name__}.__setstate__", saved, by_id)
+
+    def __copy__(self) -> Optimizer:
+        raise TypeError(
+            f"{type(self).__name__}: a shallow copy would share parameters and state, but count by "
+            "itself; use copy.deepcopy, of model and optimizer together"
+        )
 
 
 # ------------------------------------------------------------------------------ arguments
-
-
-def _is_flag(cls: type[Optimizer], name: str) -> bool:
-    return name not in cls.hypers
 
 
 def _bound(
@@ -328,45 +332,8 @@ def _bound(
     return {**{k: values[k] for k in cls.hypers}, **values["options"]}
 
 
-@cache
-def _flags_of_torch(name: str) -> dict[str, Any]:
-    """The flags that groups of torch's class of this name have, at their defaults."""
-    theirs = getattr(torch.optim, name, None)
-    if theirs is None:
-        return {}
-    defaults = theirs([torch.zeros(1, 1)]).defaults
-    return {k: v for k, v in defaults.items() if k in (*FLAGS, DECOUPLED)}
-
-
-def _rule(cls: type[Optimizer], flags: Mapping[str, Any]) -> type[Rule]:
-    """The rule's class, or that of its decoupled form."""
-    if DECOUPLED in cls.hypers or not flags.get(DECOUPLED):
-        return cls.kind
-    if cls.kind.decoupled is None:
-        raise ValueError(f"{cls.__name__}: {DECOUPLED} must be False, got True")
-    kind: type[Rule] = getattr(optimizers, cls.kind.decoupled)
-    return kind
-
-
-def _check_flags(opt: Optimizer, group: Mapping[str, Any]) -> None:
-    """Refuse what torch takes and this library cannot do."""
-    who = type(opt).__name__
-    for name, why in FLAGS.items():
-        if why and group.get(name) and _is_flag(type(opt), name):
-            raise ValueError(f"{who}: {name} must be False, since {why}; got {group[name]!r}")
-    if _is_flag(type(opt), DECOUPLED) and _rule(type(opt), group) is not opt._kind:
-        raise ValueError(
-            f"{who}: {DECOUPLED} must be the same in all groups, got {group.get(DECOUPLED)!r}"
-        )
-
-
 def _float(loss: Any) -> float:
     return float(loss.detach() if isinstance(loss, torch.Tensor) else loss)
-
-
-def _saved(value: Any) -> Any:
-    """A value of a group as a checkpoint has it: torch's as they are, ours as plain data."""
-    return plain(value) if hasattr(value, "to_dict") else value
 
 
 def made_of(kind: type[Rule]) -> type[Optimizer]:

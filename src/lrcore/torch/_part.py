@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from .._hyper import RULES
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
+from ._flags import DECOUPLED, REFUSED
 from ._tensors import as_array, as_gradient, local
 
 __all__ = ["Members", "Part"]
@@ -63,7 +64,8 @@ class Members(NamedTuple):
 class Part:
     """The tensors of some groups, as arrays of one optimizer.
 
-    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once.
+    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once;
+    `check` refuses a group with a flag that cannot be.
     """
 
     def __init__(
@@ -72,14 +74,16 @@ class Part:
         hypers: Sequence[str],
         members: Sequence[Members],
         options: dict[str, Any],
+        check: Callable[[dict[str, Any]], None],
     ) -> None:
-        self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
+        self.who, self._known, self._check = kind.__name__, {*hypers, *GROUP, *MASKS}, check
         self._by_axes = RULES[kind.rule].scope in BY_AXES
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
         make: Any = kind
         self.opt: Optimizer = make(made, **options)
-        self._watch_over([view for seen in views for view in seen])
+        tensors = [p for some in members for p in some.params]
+        self._watch_over(tensors, [view for seen in views for view in seen])
         self._sent = [self._note(some.group) for some in members]
         self._distributed = any(local(p) is not p for some in members for p in some.params)
 
@@ -104,34 +108,61 @@ class Part:
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
         return {**values, "params": _structured(some, [array for array, _ in views])}
 
-    def _watch_over(self, views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]) -> None:
+    def _watch_over(
+        self, tensors: list[Any], views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]
+    ) -> None:
+        self.tensors = tensors
         self.arrays, self.axes = [a for a, _ in views], [axes for _, axes in views]
         self._turned = [i for i, x in enumerate(self.axes) if x != tuple(range(len(x)))]
-        self._watch = _core.Watch(self.arrays, self.axes)
+        self._watch = _core.Watch([local(p) for p in tensors], self.arrays, self.axes)
 
-    def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool]:
-        """What of a group was sent: names, how to get them, values, whether to look twice."""
-        names = tuple(k for k in group if k in self._known and k not in FIXED)
+    def has(self, tensor: Any, k: int) -> bool:
+        """Whether a tensor is the k-th here."""
+        return k < len(self.tensors) and self.tensors[k] is tensor
+
+    def label(self, k: int) -> str:
+        """What messages call the k-th tensor."""
+        return f"params{self.opt._layout.labels()[k]}"
+
+    def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool, int]:
+        """What of a group was sent.
+
+        Names, how to get them, values, whether to look twice, and how much there is in it.
+        """
+        watched = {*self._known, *REFUSED, DECOUPLED}.difference(MASKS)
+        names = tuple(k for k in group if k in watched)
         get = itemgetter(*names)
         now = get(group)
-        return names, get, now, any(map(_changes_unseen, now))
+        return names, get, now, any(map(_changes_unseen, now)), len(group)
 
     def add(self, some: Members) -> None:
         """Add a group."""
         views = self._views(len(self._sent), some)
         self.opt.add_param_group(self._made(some, views))
-        self._watch_over([*zip(self.arrays, self.axes, strict=True), *views])
+        seen = [*zip(self.arrays, self.axes, strict=True), *views]
+        self._watch_over([*self.tensors, *some.params], seen)
         self._sent.append(self._note(some.group))
 
     def refresh(self, members: Sequence[Members]) -> None:
         """Take over what of the groups was changed since it was sent."""
-        for i, some in enumerate(members):
-            names, get, sent, unseen = self._sent[i]
-            now = get(some.group)
-            if unseen or now != sent:
-                values = {k: number(self.who, k, v) for k, v in zip(names, now, strict=True)}
-                self.opt.param_groups[i].update(values)
-                self._sent[i] = self._note(some.group)
+        for i, (group, _, _) in enumerate(members):
+            _, get, sent, unseen, size = self._sent[i]
+            try:
+                now = get(group)
+            except KeyError as error:
+                raise ValueError(
+                    f"{self.who}: param_groups[{i}] must have the key {error}, which was deleted"
+                ) from None
+            if unseen or now != sent or len(group) != size:
+                self._send(i, group)
+
+    def _send(self, i: int, group: dict[str, Any]) -> None:
+        """Tell the optimizer what is in a group now."""
+        self._check(group)
+        known = {k: v for k, v in group.items() if k in self._known and k not in MASKS}
+        values = {k: number(self.who, k, v) for k, v in known.items()}
+        self.opt.param_groups[i].update(values)
+        self._sent[i] = self._note(group)
 
     def plain(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """What a saved group says of hyper-parameters and options, as a state dict has it."""
@@ -143,9 +174,8 @@ class Part:
     def follow(self, members: Sequence[Members]) -> None:
         """Go on where the tensors are now, if that is not where they were."""
         tensors = [p for some in members for p in some.params]
-        if self._distributed:
-            tensors = [local(p) for p in tensors]
-        if self._watch.moved(tensors) < 0:
+        here = [local(p) for p in tensors] if self._distributed else tensors
+        if self._watch.moved(here) < 0:
             return
         if len(tensors) != len(self.arrays):
             raise ValueError(
@@ -153,8 +183,10 @@ class Part:
                 f"{len(tensors)}; add_param_group adds more"
             )
         views = [view for i, some in enumerate(members) for view in self._views(i, some)]
-        move(self.opt, [array for array, _ in views])
-        self._watch_over(views)
+        was = {id(p): k for k, p in enumerate(self.tensors)}
+        sources = [was.get(id(p), -1) for p in tensors]
+        move(self.opt, [array for array, _ in views], sources)
+        self._watch_over(tensors, views)
 
     def step(self, members: Sequence[Members], loss: float | None) -> bool:
         """Update in place; False if the step was skipped."""

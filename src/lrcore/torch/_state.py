@@ -1,39 +1,135 @@
-"""What is kept beside each parameter, under torch's names: live, and as a checkpoint has it."""
+"""``optimizer.state``: what is kept beside each parameter, under torch's names, and live."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .. import Schedule
 from .._hyper import RULES
+from .._optimizer import Optimizer as Rule
+from .._optimizer.moving import renew
 from .._optimizer.saved import PASSING
-from .._optimizer.state import save
-from ._part import FIXED, Part
-from ._tensors import as_array, as_tensor, local
+from ._part import Part
+from ._tensors import as_tensor
 
 if TYPE_CHECKING:
     from ._optimizer import Optimizer
 
-__all__ = ["State", "counted", "fitting", "load", "values_of"]
+__all__ = ["Entry", "State", "entry_of", "named", "step_name"]
+
+
+def named(kind: Rule | type[Rule], kept: Iterator[str]) -> dict[str, str]:
+    """What the scalars and the arrays `kept` of a parameter are called there, by our names."""
+    known: Mapping[str, str | None] = kind.torch_names
+    row, out = RULES[kind.rule], {}
+    if row.of_tensors:
+        given = {name: known.get(name, name) for name in row.scalars}
+        out.update({name: theirs for name, theirs in given.items() if theirs})
+    for name in kept:
+        state = name.removesuffix("_scale")
+        if name not in PASSING:
+            out[name] = (known.get(state) or state) + name[len(state) :]
+    return out
+
+
+def step_name(kind: Rule | type[Rule]) -> str:
+    """What the number of updates is called."""
+    return kind.torch_names.get("t") or "step"
+
+
+def _goes_by_age(opt: Rule, k: int, names: Mapping[str, str]) -> bool:
+    """Whether updates depend on how many there were, beyond what torch keeps of its own rule."""
+    group = opt._layout.groups[opt._layout.leaves[k].group]
+    return group["rounding"] == "stochastic" or not names.keys() <= opt.torch_names.keys()
+
+
+def entry_of(part: Part, k: int) -> dict[str, Any]:
+    """The state of a part's k-th parameter; nothing where it has none."""
+    opt = part.opt
+    age, arrays = opt._plan.age(k), opt._layout.arrays[k]
+    names = named(opt, iter(arrays))
+    if not (age or opt.kept_at_once or (opt.t and not names and "t" not in opt.torch_names)):
+        return {}
+    out: dict[str, Any] = {}
+    if "t" in opt.torch_names or (age != opt.t and _goes_by_age(opt, k, names)):
+        out[step_name(opt)] = torch.tensor(float(age))
+    if len(names) > len(arrays.keys() & names.keys()):
+        for name, value in zip(RULES[opt.rule].scalars, opt._plan.kept(k), strict=True):
+            if name in names:
+                out[names[name]] = torch.tensor(value, dtype=torch.float64)
+    for name, array in arrays.items():
+        if name in names:
+            axes = part.axes[k] if array.shape == part.arrays[k].shape else None
+            out[names[name]] = as_tensor(array, axes)
+    return out
 
 
 class Entry(dict[str, Any]):
-    """The state of one parameter; a tensor that is assigned is copied to where the state is."""
+    """The state of one parameter: numbers as they were when it was looked up, and live tensors.
+
+    What is assigned is copied to where the state is. A tensor of another shape stays here alone,
+    for a parameter of that shape which is to get the entry: ``opt.state[other] = entry``; a step
+    before that is an error.
+    """
+
+    _home: tuple[_Live, Any, dict[str, Any]] | None = None
+
+    def _bound(self) -> _Live | None:
+        """The state of the optimizer, as long as the tensors here are those it uses."""
+        if self._home is None:
+            return None
+        live, param, arrays = self._home
+        return live if live.has(param, arrays) else None
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name not in self:
-            raise KeyError(f"a state must be one of {list(self)}, got {name!r}")
-        here = self[name]
-        if not isinstance(value, torch.Tensor) or here.shape != value.shape:
-            got = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-            raise ValueError(
-                f"the state {name!r} must be a tensor of shape {tuple(here.shape)}, got {got}"
+        live = self._bound()
+        if live is not None:
+            assert self._home is not None
+            value = live.assign(self._home[1], self, name, value)
+        super().__setitem__(name, value)
+
+    def update(self, *args: Any, **values: Any) -> None:
+        """Assign several, one after the other."""
+        for name, value in dict(*args, **values).items():
+            self[name] = value
+
+    def __ior__(self, values: Any) -> Entry:  # type: ignore[override,misc]
+        self.update(values)
+        return self
+
+    def __delitem__(self, name: str) -> None:
+        if self._bound() is not None:
+            raise TypeError(
+                f"a state cannot be without {name!r}; del opt.state[p] lets its parameter begin "
+                "anew"
             )
-        here.copy_(value)
+        super().__delitem__(name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take out what is here no longer for a parameter."""
+        if name not in self and default:
+            return default[0]
+        value = self[name]
+        del self[name]
+        return value
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Look up, or assign."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def clear(self) -> None:
+        """Let the parameter begin anew."""
+        live = self._bound()
+        if live is not None and self._home is not None:
+            live.put(self._home[1], None)
+        super().clear()
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 class State(MutableMapping[Any, Any]):
@@ -41,216 +137,219 @@ class State(MutableMapping[Any, Any]):
 
     Tensors are the memory that steps use, but for ``step`` and other single numbers, which are as
     they were when they were looked up. To assign a whole entry takes it over, to delete one lets
-    its parameter begin anew.
+    its parameter begin anew. Once ``optimizer.state`` is assigned, what was there before stays as
+    it was: a dict.
     """
 
     def __init__(self, owner: Optimizer) -> None:
-        self._owner = owner
+        live = _Live(owner)
+        self._now: _Live | dict[Any, Any] = live
+        #: What was assigned to entries and does not fit there; to be looked at before a step.
+        self.loose, self.check = live.loose, live.check
 
-    def _places(self) -> Iterator[tuple[Any, Part, int]]:
-        """The parameters that have a state, and where it is."""
-        for part, members in self._owner._members():
-            params = [p for some in members for p in some.params]
-            for k, (p, age) in enumerate(zip(params, part.opt._plan.ages, strict=True)):
-                if age:
-                    yield p, part, k
+    def past(self, entries: dict[Any, Any]) -> None:
+        """Be of no optimizer any longer, but a dict of these entries."""
+        self._now = entries
 
-    def __getitem__(self, param: Any) -> Entry:
-        for p, part, k in self._places():
-            if p is param:
-                return _entry(part, k)
-        raise KeyError(param)
+    def __getitem__(self, param: Any) -> Any:
+        return self._now[param]
 
     def __setitem__(self, param: Any, entry: Any) -> None:
-        self.replace({**self, param: entry})
+        self._now[param] = entry
 
     def __delitem__(self, param: Any) -> None:
-        self.replace({p: entry for p, entry in self.items() if p is not param})
+        del self._now[param]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def __contains__(self, param: object) -> bool:
+        return param in self._now
+
+    def get(self, param: Any, default: Any = None) -> Any:
+        """The entry of a parameter that has one."""
+        return self._now.get(param, default)
 
     def items(self) -> Any:
         """Pairs of a parameter and its entry."""
-        return [(p, _entry(part, k)) for p, part, k in self._places()]
+        return self._now.items()
+
+    def clear(self) -> None:
+        """Let all parameters begin anew."""
+        self._now.clear()
+
+    def replace(self, entries: Mapping[Any, Any]) -> None:
+        """Take over the states of all parameters; those without one begin anew."""
+        assert isinstance(self._now, _Live)
+        self._now.replace(entries)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> Any:
+        return dict, ({p: dict(entry) for p, entry in self.items()},)
+
+
+class _Live(MutableMapping[Any, Any]):
+    """The state of an optimizer, looked up where it is."""
+
+    def __init__(self, owner: Optimizer) -> None:
+        self._owner = owner
+        self._places: dict[int, tuple[Part, int]] = {}
+        self.loose: dict[int, tuple[Any, str, Any]] = {}
+
+    # ---------------------------------------------------------------- where a parameter is
+
+    def _place(self, param: Any) -> tuple[Part, int] | None:
+        """The part that has a tensor, and as which."""
+        found = self._places.get(id(param))
+        if found is None or not found[0].has(param, found[1]):
+            self._places = {
+                id(p): (part, k) for part in self._owner._parts for k, p in enumerate(part.tensors)
+            }
+            found = self._places.get(id(param))
+        return found
+
+    def place(self, param: Any) -> tuple[Part, int]:
+        """The same, of one that may just have been put into a group."""
+        found = self._place(param)
+        if found is None:
+            self._owner._follow()
+            found = self._place(param)
+        if found is None:
+            raise KeyError("the optimizer has no such parameter")
+        return found
+
+    def has(self, param: Any, arrays: Mapping[str, Any]) -> bool:
+        """Whether these are the arrays beside a parameter."""
+        found = self._place(param)
+        if found is None:
+            return False
+        own = found[0].opt._layout.arrays[found[1]]
+        return all(own.get(name) is array for name, array in arrays.items())
+
+    # ------------------------------------------------------------------------- a mapping
+
+    def __getitem__(self, param: Any) -> Entry:
+        part, k = self.place(param)
+        out = Entry(entry_of(part, k))
+        out._home = (self, param, dict(part.opt._layout.arrays[k]))
+        return out
+
+    def __setitem__(self, param: Any, entry: Any) -> None:
+        self.put(param, entry)
+
+    def __delitem__(self, param: Any) -> None:
+        if param not in self:
+            raise KeyError("the parameter has no state")
+        self.put(param, None)
+
+    def put(self, param: Any, entry: Any) -> None:
+        """Take over an entry, or let a parameter begin anew."""
+        from ._saved import read
+
+        who = f"{type(self._owner).__name__}.state"
+        part, k = self.place(param)
+        slots = part.opt._layout.slots_at(type(part.opt), k)
+        renew(part.opt, k, read(who, part, k, slots, entry, part.opt.t))
+        self.loose.pop(id(param), None)
+
+    def replace(self, entries: Mapping[Any, Any]) -> None:
+        """Take over the states of all parameters; those without one begin anew."""
+        from ._saved import read
+
+        who, ready = f"{type(self._owner).__name__}.state", []
+        by_id = {id(p): entry for p, entry in entries.items()}
+        for part in self._owner._parts:
+            slots = part.opt._layout.slots(type(part.opt))
+            for k, p in enumerate(part.tensors):
+                entry = by_id.get(id(p))
+                ready.append((part, k, read(who, part, k, slots[k], entry, part.opt.t)))
+        for part, k, found in ready:
+            if found or part.opt._plan.age(k):
+                renew(part.opt, k, found)
+        self.loose.clear()
 
     def clear(self) -> None:
         """Let all parameters begin anew."""
         self.replace({})
 
-    def replace(self, entries: Mapping[Any, Any]) -> None:
-        """Take over the states of all parameters; those without one begin anew."""
-        load(self._owner, f"{type(self._owner).__name__}.state", None, entries)
+    def get(self, param: Any, default: Any = None) -> Any:
+        """The entry of a parameter that has one."""
+        if param not in self:
+            return default
+        return self[param]
+
+    def __contains__(self, param: object) -> bool:
+        found = self._place(param)
+        return found is not None and bool(entry_of(*found))
 
     def __iter__(self) -> Iterator[Any]:
-        return (p for p, _, _ in self._places())
+        for part in self._owner._parts:
+            for k, p in enumerate(part.tensors):
+                if entry_of(part, k):
+                    yield p
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._places())
+        return sum(1 for _ in self)
 
-    def __repr__(self) -> str:
-        return repr(dict(self))
+    def items(self) -> Any:
+        """Pairs of a parameter and its entry."""
+        return [(p, self[p]) for p in self]
 
+    # ---------------------------------------------------------------- parts of an entry
 
-# ---------------------------------------------------------------------------- as torch has it
+    def assign(self, param: Any, entry: Entry, name: str, value: Any) -> Any:
+        """Take over a part of an entry; returns what is to be in the entry."""
+        part, k = self.place(param)
+        if name not in entry:
+            known = f"one of {list(entry)}" if entry else "assigned as a whole, state[p] = ..."
+            raise KeyError(f"a state must be {known}, got {name!r}")
+        here = entry[name]
+        given = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        names = named(part.opt, iter(part.opt._layout.arrays[k]))
+        if name not in {names[a] for a in part.opt._layout.arrays[k] if a in names}:
+            return self._set_number(part, k, name, names, given)
+        if given.shape != here.shape:
+            self.loose[id(param)] = (param, name, given)
+            return given
+        if given.dtype.is_floating_point != here.dtype.is_floating_point:
+            raise TypeError(f"the state {name!r} must be {here.dtype}, got {given.dtype}")
+        with torch.no_grad():
+            here.copy_(given)
+        if id(param) in self.loose and self.loose[id(param)][1] == name:
+            del self.loose[id(param)]
+        return here
 
+    def _set_number(
+        self, part: Part, k: int, name: str, names: Mapping[str, str], given: torch.Tensor
+    ) -> torch.Tensor:
+        """A single number of an entry."""
+        plan, row = part.opt._plan, RULES[part.opt.rule]
+        number, age = float(given), plan.age(k)
+        if name == step_name(part.opt):
+            if not 0 <= number <= 2**53 or number != int(number):
+                raise ValueError(f"the state {name!r} must be a whole number, got {number}")
+            age = int(number)
+        scalars = [
+            number if names.get(n) == name else x
+            for n, x in zip(row.scalars, plan.kept(k), strict=True)
+            if row.of_tensors
+        ]
+        plan.rebind(k, part.opt._layout.stores[k], age, scalars)
+        return given
 
-def _named(part: Part, k: int) -> dict[str, str]:
-    """What the numbers and arrays of a parameter are called in a checkpoint, by our names."""
-    known: Mapping[str, str | None] = part.opt.torch_names
-    row, out = RULES[part.opt.rule], {}
-    if row.of_tensors:
-        named = {name: known.get(name, name) for name in row.scalars}
-        out.update({name: theirs for name, theirs in named.items() if theirs})
-    for name in part.opt._layout.arrays[k]:
-        state = name.removesuffix("_scale")
-        if name not in PASSING:
-            out[name] = (known.get(state) or state) + name[len(state) :]
-    return out
-
-
-def _entry(part: Part, k: int) -> Entry:
-    """The state of one parameter."""
-    opt, names = part.opt, _named(part, k)
-    row, arrays = RULES[opt.rule], opt._layout.arrays[k]
-    found: dict[str, Any] = {}
-    if step := opt.torch_names.get("t"):
-        found[step] = torch.tensor(float(opt._plan.ages[k]))
-    if row.of_tensors:
-        for name, value in zip(row.scalars, opt._plan.scalars[k], strict=True):
-            if name in names:
-                found[names[name]] = torch.tensor(value, dtype=torch.float64)
-    for name in arrays:
-        if name in names:
-            axes = part.axes[k] if arrays[name].shape == part.arrays[k].shape else None
-            found[names[name]] = as_tensor(arrays[name], axes)
-    return Entry(found)
-
-
-def counted(part: Part, i: int) -> dict[str, Any]:
-    """What a part counts, and estimates for its i-th group."""
-    opt = part.opt
-    out: dict[str, Any] = {"t": opt.t}
-    if opt._layout.whole.scaler is not None:
-        out |= {"scale": opt.loss_scale, "good_steps": opt._good_steps}
-    if RULES[opt.rule].scope == "group":
-        out["estimates"] = dict(zip(RULES[opt.rule].scalars, opt._plan.scalars[i], strict=True))
-    return out
-
-
-# ------------------------------------------------------------------------------------ loading
-
-
-def fitting(who: str, groups: Sequence[Any], state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups of a checkpoint, found to be as many, of as many parameters."""
-    for name in ("state", "param_groups"):
-        if name not in state:
-            raise ValueError(f"{who}: the state dict must have the key {name!r}, got {list(state)}")
-    saved: list[Mapping[str, Any]] = state["param_groups"]
-    if len(saved) != len(groups):
-        raise ValueError(
-            f"{who}: param_groups must be a list of {len(groups)}, got {len(saved)}; loaded state "
-            "dict has a different number of parameter groups"
-        )
-    for i, (group, new) in enumerate(zip(groups, saved, strict=True)):
-        if len(group["params"]) != len(new["params"]):
-            raise ValueError(
-                f"{who}: param_groups[{i}] must have {len(group['params'])} parameters, "
-                f"got {len(new['params'])}"
-            )
-    return saved
-
-
-def values_of(
-    group: Mapping[str, Any], new: Mapping[str, Any], but: Sequence[str]
-) -> dict[str, Any]:
-    """What a saved group brings to a group; storage stays as it is there."""
-    left_out = {"params", *FIXED, *but} | ({"param_names"} if "param_names" not in group else set())
-    return {k: _alive(v) for k, v in new.items() if k not in left_out}
-
-
-def _alive(value: Any) -> Any:
-    if isinstance(value, Mapping) and "schedule" in value:
-        return Schedule.from_dict(value)
-    return deepcopy(value)
-
-
-def load(
-    owner: Optimizer,
-    who: str,
-    groups: Sequence[Mapping[str, Any]] | None,
-    entries: Mapping[Any, Any],
-) -> None:
-    """Take over the groups of a checkpoint, if there are such, and the entries by parameter."""
-    by_id = {id(p): entry for p, entry in entries.items()}
-    ready = []
-    for part, members in owner._members():
-        wanted = [by_id.get(id(p)) for some in members for p in some.params]
-        saved = None if groups is None else [groups[owner._number(some)] for some in members]
-        ready.append((part, _state_of(who, part, wanted, saved)))
-    for part, state in ready:
-        part.opt.load_state_dict(state, convert=True)
-
-
-def _state_of(
-    who: str, part: Part, entries: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None
-) -> dict[str, Any]:
-    """What the optimizer of a part is to load."""
-    state = save(part.opt, arrays=False)
-    for here, group in zip(state["param_groups"], groups or (), strict=False):
-        here.update(part.plain(group))
-        if "estimates" in here and "estimates" in group:
-            here["estimates"] = dict(group["estimates"])
-    k, ages = 0, []
-    for i, here in enumerate(state["param_groups"]):
-        for path, place in here["params"].items():
-            where = f"{who}: the state of params[{i}][{path}]"
-            place.update(_loaded(where, part, k, entries[k]))
-            ages.append(place["t"])
-            k += 1
-    if groups is not None:
-        state["t"] = max([g["t"] for g in groups if "t" in g] or ages)
-        for name in ("scale", "good_steps"):
-            state[name] = groups[0].get(name, state[name])
-    return state
-
-
-def _loaded(where: str, part: Part, k: int, entry: Any) -> dict[str, Any]:
-    """The saved state of a parameter under our names, or what it begins with."""
-    row, own, names = RULES[part.opt.rule], part.opt._layout.arrays[k], _named(part, k)
-    step = part.opt.torch_names.get("t", "step")
-    found = {n: v for n, v in (entry or {}).items() if v is not None}
-    if not found:
-        return _fresh(part, k)
-    if set(found) - {step} != set(names.values()):
-        raise ValueError(
-            f"{where} must have {sorted(names.values())}, got {sorted(set(found) - {step})}: it is "
-            "of another rule or was made with other options"
-        )
-    out: dict[str, Any] = {"t": int(found.get(step, 1))}
-    for name in own:
-        if name in names:
-            out[name] = _array(where, names[name], part, k, found[names[name]])
-    if row.of_tensors and row.scalars:
-        out["estimates"] = {n: float(found[names[n]]) if n in names else 0.0 for n in row.scalars}
-    return out
-
-
-def _array(where: str, name: str, part: Part, k: int, value: Any) -> Any:
-    """A saved state as an array in the order of the parameter's."""
-    if not isinstance(value, torch.Tensor):
-        raise ValueError(f"{where}: {name} must be a tensor, got {type(value).__name__}")
-    value, axes = local(value).detach().cpu(), part.axes[k]
-    if value.ndim == len(axes):
-        value = value.permute(axes)
-    if not value.dtype.is_floating_point:  # 8 bits, or the lower half of a split parameter
-        return value.contiguous().numpy()
-    return as_array(where, name, value.contiguous())[0]
-
-
-def _fresh(part: Part, k: int) -> dict[str, Any]:
-    """What a parameter begins with."""
-    layout = part.opt._layout
-    leaf = layout.leaves[k]
-    group = {**layout.groups[leaf.group], "params": [leaf.array]}
-    whole = {n: v for n, v in vars(layout.whole).items() if n not in ("state_file", "backend")}
-    make: Any = type(part.opt)
-    entry: dict[str, Any] = save(make([group], **whole))["param_groups"][0]["params"]["0"]
-    return entry
+    def check(self) -> None:
+        """Refuse to go on with an entry that does not fit its parameter."""
+        for param, name, value in self.loose.values():
+            found = self._place(param)
+            if found is not None:
+                raise ValueError(
+                    f"{type(self._owner).__name__}: the state {name!r} of "
+                    f"{found[0].label(found[1])} must keep its shape, got one of shape "
+                    f"{tuple(value.shape)}; opt.state[other] = entry gives it to another parameter"
+                )
+        self.loose.clear()

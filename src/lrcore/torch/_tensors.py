@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 from .. import RowGrad
 from .._optimizer.slots import bfloat16
 
-__all__ = ["as_array", "as_gradient", "as_tensor", "local"]
+__all__ = ["as_array", "as_gradient", "as_tensor", "local", "view"]
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 LAYOUTS = {
@@ -62,7 +62,7 @@ def as_array(who: str, what: str, t: Any) -> tuple[NDArray[Any], tuple[int, ...]
         raise kind(f"{who}: {what} must be {text}")
     if t.is_neg():
         raise ValueError(f"{who}: {what} must be a tensor of its own, got a negative view")
-    flat = _array(who, t.detach())
+    flat = view(who, t.detach())
     axes = tuple(range(t.ndim))
     if not (flat.flags.c_contiguous or flat.flags.f_contiguous):
         steps = [s if n > 1 else 0 for n, s in zip(t.shape, t.stride(), strict=True)]
@@ -76,7 +76,7 @@ def as_array(who: str, what: str, t: Any) -> tuple[NDArray[Any], tuple[int, ...]
     return flat, axes
 
 
-def _array(who: str, t: Any) -> NDArray[Any]:
+def view(who: str, t: Any) -> NDArray[Any]:
     """A view of a dense tensor of the CPU, whatever its strides."""
     if t.dtype == torch.bfloat16:
         dtype = bfloat16(who, "a bfloat16 tensor")
@@ -100,11 +100,11 @@ def as_gradient(who: str, what: str, g: Any, shape: torch.Size, axes: tuple[int,
         return None
     if isinstance(g, torch.Tensor) and g.layout == torch.sparse_coo and g.sparse_dim() == 1:
         g = g.detach()
-        return RowGrad(g._indices()[0].numpy(), _array(who, g._values()), tuple(g.shape))
+        return RowGrad(g._indices()[0].numpy(), view(who, g._values()), tuple(g.shape))
     problem = _problem(g)
     if problem:
         kind, text = problem
         raise kind(f"{who}: {what} must be {text}")
     if g.shape != shape:
         raise ValueError(f"{who}: {what} must have the shape {tuple(shape)}, got {tuple(g.shape)}")
-    return _array(who, g.detach().resolve_neg()).transpose(axes)
+    return view(who, g.detach().resolve_neg()).transpose(axes)
