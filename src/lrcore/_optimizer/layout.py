@@ -102,7 +102,12 @@ class Layout(NamedTuple):
 
     def labels(self) -> list[str]:
         """The parameters as messages name them."""
-        return [f"[{x.group}]{x.label}" if self.grouped else x.label for x in self.leaves]
+        return [self.label(i) for i in range(len(self.leaves))]
+
+    def label(self, i: int) -> str:
+        """Parameter `i` as messages name it."""
+        leaf = self.leaves[i]
+        return f"[{leaf.group}]{leaf.label}" if self.grouped else leaf.label
 
     def paths(self) -> list[str]:
         """The keys of ``opt.state``."""
@@ -126,13 +131,18 @@ class Layout(NamedTuple):
         """The slots that each parameter is to have."""
         every = self.every()
         starts = [[kind._starts(group, x) for x in (False, True)] for group in self.groups]
-        return [self._slots(kind, leaf, starts[leaf.group], every) for leaf in self.leaves]
+        known: dict[Any, list[Slot]] = {}  # parameters of one form in one group have the same
+        for leaf in self.leaves:
+            if (leaf.group, leaf.form) not in known:
+                made = self._slots(kind, leaf, starts[leaf.group], every)
+                known[leaf.group, leaf.form] = made
+        return [known[leaf.group, leaf.form] for leaf in self.leaves]
 
     def slots_at(self, kind: type[Optimizer], i: int) -> list[Slot]:
         """The slots of parameter `i`."""
         leaf = self.leaves[i]
         starts = [kind._starts(self.groups[leaf.group], x) for x in (False, True)]
-        return self._slots(kind, leaf, starts, self.every())
+        return self._slots(kind, leaf, starts, self.every() if self.measured else 1)
 
     def _slots(
         self, kind: type[Optimizer], leaf: Leaf, starts: list[dict[str, float]], every: int

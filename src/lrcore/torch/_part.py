@@ -122,7 +122,7 @@ class Part:
 
     def label(self, k: int) -> str:
         """What messages call the k-th tensor."""
-        return f"params{self.opt._layout.labels()[k]}"
+        return f"params{self.opt._layout.label(k)}"
 
     def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool, int]:
         """What of a group was sent.

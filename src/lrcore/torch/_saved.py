@@ -224,10 +224,11 @@ def read(
     if entry is not None and not isinstance(entry, Mapping):
         raise TypeError(f"{where} must be a dict, got {type(entry).__name__}")
     kept = {slot.name: slot for slot in slots}
-    required = {n for n in kept if n not in (*AVERAGES, "master", "low") and n[-6:] != "_scale"}
-    names = named(opt, iter(required))
-    optional = {n: n for n in (*AVERAGES, "master", "low")}
-    for name in RULES[opt.rule].states:
+    beside = (*AVERAGES, "master", "low")
+    required = tuple(n for n in kept if n not in beside and n[-6:] != "_scale")
+    names, row = named(type(opt), required), RULES[opt.rule]
+    optional = {n: n for n in beside}
+    for name in row.states:
         optional[f"{name}_scale"] = f"{opt.torch_names.get(name) or name}_scale"
     found = {n: v for n, v in (entry or {}).items() if v is not None}
     if not found:
@@ -239,7 +240,6 @@ def read(
             "made with other options"
         )
     out: dict[str, Any] = {"t": _count(where, step, found.get(step, max(t, 1)))}
-    row = RULES[opt.rule]
     for name, theirs in {**names, **optional}.items():
         if theirs in found and name not in row.scalars:
             shape = kept[name].shape(leaf) if name in kept else leaf.array.shape
@@ -252,7 +252,6 @@ def read(
         out["estimates"] = {
             n: _number(where, names[n], found[names[n]]) if n in names else 0.0 for n in row.scalars
         }
-    saved.check_convertible(who, part.label(k), out, opt.rule, leaf, list(slots))
     return out
 
 

@@ -10,18 +10,30 @@ import torch
 from .._hyper import RULES
 from .._optimizer import Optimizer as Rule
 from .._optimizer.moving import renew
-from .._optimizer.saved import PASSING
+from .._optimizer.saved import PASSING, check_convertible
 from ._part import Part
 from ._tensors import as_tensor
 
 if TYPE_CHECKING:
+    from .._optimizer.slots import Slot
     from ._optimizer import Optimizer
 
 __all__ = ["Entry", "State", "entry_of", "named", "step_name"]
 
 
-def named(kind: Rule | type[Rule], kept: Iterator[str]) -> dict[str, str]:
+def named(kind: type[Rule], kept: tuple[str, ...]) -> Mapping[str, str]:
     """What the scalars and the arrays `kept` of a parameter are called there, by our names."""
+    found = _NAMES.get((kind, kept))
+    if found is None:
+        found = _NAMES[kind, kept] = _named(kind, kept)
+    return found
+
+
+#: What `named` has found out.
+_NAMES: dict[tuple[type[Rule], tuple[str, ...]], dict[str, str]] = {}
+
+
+def _named(kind: type[Rule], kept: tuple[str, ...]) -> dict[str, str]:
     known: Mapping[str, str | None] = kind.torch_names
     row, out = RULES[kind.rule], {}
     if row.of_tensors:
@@ -34,7 +46,7 @@ def named(kind: Rule | type[Rule], kept: Iterator[str]) -> dict[str, str]:
     return out
 
 
-def step_name(kind: Rule | type[Rule]) -> str:
+def step_name(kind: Rule) -> str:
     """What the number of updates is called."""
     return kind.torch_names.get("t") or "step"
 
@@ -49,7 +61,7 @@ def entry_of(part: Part, k: int) -> dict[str, Any]:
     """The state of a part's k-th parameter; nothing where it has none."""
     opt = part.opt
     age, arrays = opt._plan.age(k), opt._layout.arrays[k]
-    names = named(opt, iter(arrays))
+    names = named(type(opt), tuple(arrays))
     if not (age or opt.kept_at_once or (opt.t and not names and "t" not in opt.torch_names)):
         return {}
     out: dict[str, Any] = {}
@@ -249,25 +261,31 @@ class _Live(MutableMapping[Any, Any]):
 
     def put(self, param: Any, entry: Any) -> None:
         """Take over an entry, or let a parameter begin anew."""
-        from ._saved import read
-
-        who = f"{type(self._owner).__name__}.state"
         part, k = self.place(param)
         slots = part.opt._layout.slots_at(type(part.opt), k)
-        renew(part.opt, k, read(who, part, k, slots, entry, part.opt.t))
+        renew(part.opt, k, self._read(part, k, slots, entry))
         self.loose.pop(id(param), None)
+
+    def _read(self, part: Part, k: int, slots: list[Slot], entry: Any) -> dict[str, Any] | None:
+        """An entry under our names, found to fit a parameter; None: it begins anew."""
+        from ._saved import read
+
+        who, opt = f"{type(self._owner).__name__}.state", part.opt
+        found = read(who, part, k, slots, entry, opt.t)
+        if found is not None:
+            leaf = opt._layout.leaves[k]
+            check_convertible(who, part.label(k), found, opt.rule, leaf, slots)
+        return found
 
     def replace(self, entries: Mapping[Any, Any]) -> None:
         """Take over the states of all parameters; those without one begin anew."""
-        from ._saved import read
-
-        who, ready = f"{type(self._owner).__name__}.state", []
+        ready = []
         by_id = {id(p): entry for p, entry in entries.items()}
         for part in self._owner._parts:
             slots = part.opt._layout.slots(type(part.opt))
             for k, p in enumerate(part.tensors):
                 entry = by_id.get(id(p))
-                ready.append((part, k, read(who, part, k, slots[k], entry, part.opt.t)))
+                ready.append((part, k, self._read(part, k, slots[k], entry)))
         for part, k, found in ready:
             if found or part.opt._plan.age(k):
                 renew(part.opt, k, found)
@@ -310,7 +328,7 @@ class _Live(MutableMapping[Any, Any]):
             raise KeyError(f"a state must be {known}, got {name!r}")
         here = entry[name]
         given = value if isinstance(value, torch.Tensor) else torch.tensor(value)
-        names = named(part.opt, iter(part.opt._layout.arrays[k]))
+        names = named(type(part.opt), tuple(part.opt._layout.arrays[k]))
         if name not in {names[a] for a in part.opt._layout.arrays[k] if a in names}:
             return self._set_number(part, k, name, names, given)
         if given.shape != here.shape:

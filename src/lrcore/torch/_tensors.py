@@ -88,7 +88,7 @@ def as_tensor(a: NDArray[Any], axes: tuple[int, ...] | None = None) -> Any:
     """A tensor of an array's memory; `axes` are those of the tensor in the array's order."""
     if axes is not None and axes != tuple(range(len(axes))):
         a = a.transpose(np.argsort(axes))
-    if a.dtype.name == "bfloat16":
+    if a.dtype.kind == "V":  # bfloat16
         return torch.from_numpy(a.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(a)
 
