@@ -43,7 +43,6 @@ class Optimizer(torch.optim.Optimizer):
     #: The rule's class, and the names of its hyper-parameters.
     kind: ClassVar[type[Rule]]
     hypers: ClassVar[tuple[str, ...]]
-    _step_supports_amp_scaling = True
 
     def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
@@ -168,6 +167,14 @@ class Optimizer(torch.optim.Optimizer):
     def _make(self, loss: float | None) -> None:
         made = [part.step(members, loss) for part, members in self._members()]
         self.made = all(made)
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a scaler leaves it to `step` to divide and to skip.
+
+        Not where processes have parts of a parameter: only scalers make them skip together.
+        """
+        return all(part.all_here for part in self._parts)
 
     def _make_scaled(self, loss: float | None, scale: float) -> None:
         """A step with gradients of a loss that a scaler has multiplied."""

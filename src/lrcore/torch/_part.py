@@ -15,7 +15,8 @@ from .._hyper import RULES
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
-from ._tensors import as_array, as_gradient, local
+from ._spread import check_part, gradient, is_spread, local, part
+from ._tensors import as_array, as_gradient
 
 __all__ = ["Members", "Part"]
 
@@ -74,6 +75,7 @@ class Part:
         options: dict[str, Any],
     ) -> None:
         self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
+        self._rule, self._options = kind.rule, options
         self._by_axes = RULES[kind.rule].scope in BY_AXES
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
@@ -81,15 +83,18 @@ class Part:
         self.opt: Optimizer = make(made, **options)
         self._watch_over([view for seen in views for view in seen])
         self._sent = [self._note(some.group) for some in members]
-        self._distributed = any(local(p) is not p for some in members for p in some.params)
+        self._spread, self.all_here = False, True
+        for some in members:
+            self._look_around(some)
 
     # ------------------------------------------------------------------------- groups
 
     def _views(self, index: int, some: Members) -> list[tuple[NDArray[Any], tuple[int, ...]]]:
         """The arrays of a group's tensors, and the order of their axes."""
-        out = []
+        out, values = [], {**self._options, **some.group}
         for i, p in enumerate(some.params):
             what = f"params[{index}][{i}]"
+            check_part(self.who, what, p, self._rule, values)
             array, axes = as_array(self.who, what, p)
             if axes != tuple(range(array.ndim)) and (self._by_axes or some.group.get("agc")):
                 raise ValueError(
@@ -122,6 +127,12 @@ class Part:
         self.opt.add_param_group(self._made(some, views))
         self._watch_over([*zip(self.arrays, self.axes, strict=True), *views])
         self._sent.append(self._note(some.group))
+        self._look_around(some)
+
+    def _look_around(self, some: Members) -> None:
+        """Note whether tensors of a group lie in other processes, too."""
+        self._spread = self._spread or any(map(is_spread, some.params))
+        self.all_here = self.all_here and not any(map(part, some.params))
 
     def refresh(self, members: Sequence[Members]) -> None:
         """Take over what of the groups was changed since it was sent."""
@@ -143,7 +154,7 @@ class Part:
     def follow(self, members: Sequence[Members]) -> None:
         """Go on where the tensors are now, if that is not where they were."""
         tensors = [p for some in members for p in some.params]
-        if self._distributed:
+        if self._spread:
             tensors = [local(p) for p in tensors]
         if self._watch.moved(tensors) < 0:
             return
@@ -162,8 +173,10 @@ class Part:
         self.follow(members)
         params = [p for some in members for p in some.params]
         grads = [p.grad for p in params]
+        if self._spread:
+            grads = self._local(params, grads)
         given = [g for g in grads if g is not None]
-        if self._plain(given):
+        if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
             made = self.opt.step(_split(members, self._looked_at(params, grads)), loss=loss)
@@ -171,9 +184,10 @@ class Part:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
 
-    def _plain(self, given: list[Any]) -> bool:
-        """Whether the memory of the gradients is all there is to them."""
-        return not (self._distributed or any(map(is_negative, given)))
+    def _local(self, params: list[Any], grads: list[Any]) -> list[Any]:
+        """What is here of the gradients."""
+        named = zip(self._labels(), params, grads, strict=True)
+        return [gradient(self.who, f"the gradient of {x}", p, g) for x, p, g in named]
 
     def _try(
         self,
@@ -191,12 +205,13 @@ class Part:
             return self.opt.step(_split(members, ready), loss=loss)
         except NonFiniteError:
             raise
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):
             looked = self._looked_at(params, grads)
         return self.opt.step(_split(members, looked), loss=loss)
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
+        grads = self._local(params, grads)
         return [
             as_gradient(self.who, f"the gradient of {label}", g, local(p).shape, axes)
             for label, p, g, axes in zip(self._labels(), params, grads, self.axes, strict=True)

@@ -13,7 +13,8 @@ from .._hyper import RULES
 from .._optimizer.saved import PASSING
 from .._optimizer.state import save
 from ._part import FIXED, Part
-from ._tensors import as_array, as_tensor, local
+from ._spread import like, local
+from ._tensors import as_array, as_tensor
 
 if TYPE_CHECKING:
     from ._optimizer import Optimizer
@@ -58,7 +59,7 @@ class State(MutableMapping[Any, Any]):
     def __getitem__(self, param: Any) -> Entry:
         for p, part, k in self._places():
             if p is param:
-                return _entry(part, k)
+                return _entry(p, part, k)
         raise KeyError(param)
 
     def __setitem__(self, param: Any, entry: Any) -> None:
@@ -69,7 +70,7 @@ class State(MutableMapping[Any, Any]):
 
     def items(self) -> Any:
         """Pairs of a parameter and its entry."""
-        return [(p, _entry(part, k)) for p, part, k in self._places()]
+        return [(p, _entry(p, part, k)) for p, part, k in self._places()]
 
     def clear(self) -> None:
         """Let all parameters begin anew."""
@@ -106,8 +107,8 @@ def _named(part: Part, k: int) -> dict[str, str]:
     return out
 
 
-def _entry(part: Part, k: int) -> Entry:
-    """The state of one parameter."""
+def _entry(p: Any, part: Part, k: int) -> Entry:
+    """The state of one parameter; of a DTensor, tensors that are spread as it is."""
     opt, names = part.opt, _named(part, k)
     row, arrays = RULES[opt.rule], opt._layout.arrays[k]
     found: dict[str, Any] = {}
@@ -120,7 +121,7 @@ def _entry(part: Part, k: int) -> Entry:
     for name in arrays:
         if name in names:
             axes = part.axes[k] if arrays[name].shape == part.arrays[k].shape else None
-            found[names[name]] = as_tensor(arrays[name], axes)
+            found[names[name]] = like(p, as_tensor(arrays[name], axes))
     return Entry(found)
 
 
