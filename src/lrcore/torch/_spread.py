@@ -6,8 +6,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from .._hyper import RULES
 
 __all__ = ["check_part", "gradient", "is_spread", "like", "local", "part"]
