@@ -84,9 +84,8 @@ class Layout(NamedTuple):
         """The layout and one more group, whose arrays are looked at here and never again."""
         index = len(self.groups)
         leaves, tree = flatten(group["params"], index, start=len(self.leaves))
-        if not leaves:
-            label = f"[{index}]" if self.grouped else ""
-            raise ValueError(f"{who}: params{label} must hold at least one array, got none")
+        if not leaves and not self.grouped:
+            raise ValueError(f"{who}: params must hold at least one array, got none")
         return self._replace(
             groups=[*self.groups, group],
             leaves=[*self.leaves, *leaves],

@@ -206,8 +206,10 @@ def _state_of(
             place.update(_loaded(where, part, k, entries[k]))
             ages.append(place["t"])
             k += 1
-    if groups is not None:
-        state["t"] = max([g["t"] for g in groups if "t" in g] or ages)
+    if groups is None:  # no fewer updates than of any parameter
+        state["t"] = max([state["t"], *ages])
+    else:
+        state["t"] = max([g["t"] for g in groups if "t" in g] or [0, *ages])
         for name in ("scale", "good_steps"):
             state[name] = groups[0].get(name, state[name])
     return state
