@@ -11,6 +11,7 @@ from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.optim import ZeroRedundancyOptimizer
@@ -247,6 +248,12 @@ def zero_of_fewer_parameters_than_processes(rank):
             opt.step()
         made.append(p.detach().clone())
     assert torch.equal(*made)
+
+
+@check
+def zero_with_overlap_is_for_torchs_functional_optimizers(rank):
+    with pytest.raises(ValueError, match="no supported functional"):
+        zero(DDP(model()), "AdamW", overlap_with_ddp=True)
 
 
 # -------------------------------------------------------------------------------- the program
