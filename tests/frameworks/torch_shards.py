@@ -170,7 +170,7 @@ OPTIONS = {
 @check
 def what_looks_at_more_than_elements_is_refused(rank):
     for rule in set(lrcore.optimizers.__all__) - set(ELEMENT):
-        start = rf"{rule}: params\[0\]\[0\] must be all here, since the rule .* Shard\(dim=0\)"
+        start = rf"{rule}: params\[0\]\[0\] must be all here, since the rule .*Shard\(dim=0\)"
         with pytest.raises(ValueError, match=start):
             getattr(lrcore.torch, rule)(sharded().parameters())
     for name, value in OPTIONS.items():
