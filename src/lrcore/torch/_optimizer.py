@@ -162,7 +162,7 @@ class Optimizer(torch.optim.Optimizer):
                 out = closure()
             loss = out
         found = self.__dict__.get("found_inf")  # put here by a torch.amp.GradScaler
-        if found is not None and found.item():
+        if found is not None and bool(found):
             self.made = False
             return out
         scale = self.__dict__.get("grad_scale")

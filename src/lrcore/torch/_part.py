@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
 from .. import NonFiniteError, Optimizer, _core
-from .._hyper import RULES
+from .._hyper import RULES, is_matrix
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
@@ -74,6 +74,7 @@ class Part:
         options: dict[str, Any],
     ) -> None:
         self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
+        self._rule, self._for_matrices = kind.rule, kind.for_matrices
         self._by_axes = RULES[kind.rule].scope in BY_AXES
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
@@ -89,7 +90,7 @@ class Part:
         """The arrays of a group's tensors, and the order of their axes."""
         out = []
         for i, p in enumerate(some.params):
-            what = f"params[{index}][{i}]"
+            what = self._what(index, i)
             array, axes = as_array(self.who, what, p)
             if axes != tuple(range(array.ndim)) and (self._by_axes or some.group.get("agc")):
                 raise ValueError(
@@ -99,9 +100,15 @@ class Part:
             out.append((array, axes))
         return out
 
+    def _what(self, index: int, i: int) -> str:
+        """What a tensor is called in errors."""
+        return f"params[{index}][{i}]"
+
     def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
         """A group as this library takes it; what else it has is somebody else's."""
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
+        if not any(is_matrix(self._rule, array.shape, values) for array, _ in views):
+            values = {k: v for k, v in values.items() if k not in self._for_matrices}
         return {**values, "params": _structured(some, [array for array, _ in views])}
 
     def _watch_over(self, views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]) -> None:
@@ -191,7 +198,7 @@ class Part:
             return self.opt.step(_split(members, ready), loss=loss)
         except NonFiniteError:
             raise
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
             looked = self._looked_at(params, grads)
         return self.opt.step(_split(members, looked), loss=loss)
 

@@ -167,7 +167,7 @@ def values_of(
 
 
 def _alive(value: Any) -> Any:
-    if isinstance(value, Mapping) and "schedule" in value:
+    if isinstance(value, Mapping) and "kind" in value:
         return Schedule.from_dict(value)
     return deepcopy(value)
 
