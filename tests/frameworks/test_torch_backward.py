@@ -417,9 +417,9 @@ def test_a_limit_of_a_group():
 
 
 def test_what_is_no_model_and_no_kind():
-    with pytest.raises(TypeError, match="kind must be a class of lrcore.torch, got <class"):
+    with pytest.raises(TypeError, match="kind must be a class of"):
         lt.in_backward(network(), torch.optim.AdamW)
-    with pytest.raises(TypeError, match="kind must be a class of lrcore.torch, got <class"):
+    with pytest.raises(TypeError, match="kind must be a class of"):
         lt.in_backward(network(), lt.Optimizer)
     with pytest.raises(TypeError, match="there is no argument 'foo'"):
         lt.in_backward(network(), lt.AdamW, foo=1)
@@ -457,7 +457,7 @@ def test_a_scaler_of_gradients():
     opt = lt.in_backward(model, lt.AdamW)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
     scaler.scale(loss_of(model)).backward()
-    with pytest.raises((ValueError, AssertionError), match="GradScaler|No inf checks"):
+    with pytest.raises((ValueError, AssertionError), match=r"GradScaler|No inf checks"):
         scaler.step(opt)
 
 

@@ -28,8 +28,9 @@ from .. import optimizers as _rules
 from ._backward import in_backward
 from ._optimizer import Optimizer
 from ._optimizer import made_of as _made_of
+from ._schedule import schedule
 
-__all__ = ["Optimizer", "in_backward", *_rules.__all__]
+__all__ = ["Optimizer", "in_backward", "schedule", *_rules.__all__]
 
 globals().update({name: _made_of(getattr(_rules, name)) for name in _rules.__all__})
 

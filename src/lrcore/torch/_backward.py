@@ -1,4 +1,4 @@
-"""in_backward: each parameter is stepped as soon as its gradient is complete, which is then freed."""
+"""in_backward: each parameter is stepped once its gradient is complete, which is then freed."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def in_backward(model: Any, kind: type[Optimizer], *args: Any, **kwargs: Any) ->
     where it was in its schedule, too. Every ``backward()`` makes a step, so that micro-batches
     are added up inside ``paused()``, and the last one after it, or `step` makes the step.
 
-    `step` and `zero_grad` may be called as usual, and do nothing where backward has done all. A copy
-    of the optimizer steps the parameters that were copied along with it. `state_dict` fits plain
-    optimizers of the same rule, here and in ``torch.optim``, and theirs fits here.
+    `step` and `zero_grad` may be called as usual, and do nothing where backward has done all. A
+    copy of the optimizer steps the parameters that were copied along with it. `state_dict` fits
+    plain optimizers of the same rule, here and in ``torch.optim``, and theirs fits here.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def in_backward(model: Any, kind: type[Optimizer], *args: Any, **kwargs: Any) ->
         for part in model.modules():
             _check_module(part)
         params = model.named_parameters()
-    opt = _stepping(kind)(params, *args, **kwargs)
+    opt = STEPPING(kind)(params, *args, **kwargs)
     opt._run.warns = True
     return opt
 
@@ -325,16 +325,18 @@ class InBackward(Optimizer):
         return _empty, (type(self).__mro__[2],), self.__getstate__()
 
 
-@cache
 def _stepping(kind: type[Optimizer]) -> type[InBackward]:
     """The class of optimizers of a rule that step in backward."""
     names = ("__module__", "__doc__", "__signature__", "__qualname__")
     return type(kind.__name__, (InBackward, kind), {n: getattr(kind, n) for n in names})
 
 
+STEPPING: Any = cache(_stepping)
+
+
 def _empty(kind: type[Optimizer]) -> InBackward:
     """What a copy or a pickle is filled into."""
-    cls = _stepping(kind)
+    cls: type[InBackward] = STEPPING(kind)
     return cls.__new__(cls)
 
 
@@ -344,8 +346,8 @@ def _empty(kind: type[Optimizer]) -> InBackward:
 def _check_rule(kind: type[Rule]) -> None:
     if RULES[kind.rule].scope == "group":
         raise TypeError(
-            f"in_backward: {kind.__name__} keeps {RULES[kind.rule].scalars[0]!r} for a whole group, "
-            "which takes all gradients of it at once; call step() of a plain optimizer"
+            f"in_backward: {kind.__name__} keeps {RULES[kind.rule].scalars[0]!r} for a whole "
+            "group, which takes all gradients of it at once; call step() of a plain optimizer"
         )
 
 
