@@ -26,11 +26,12 @@ if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"):
 
 from .. import optimizers as _rules
 from ._backward import in_backward
+from ._loss import loss_and_grads
 from ._optimizer import Optimizer
 from ._optimizer import made_of as _made_of
 from ._schedule import schedule
 
-__all__ = ["Optimizer", "in_backward", "schedule", *_rules.__all__]
+__all__ = ["Optimizer", "in_backward", "loss_and_grads", "schedule", *_rules.__all__]
 
 globals().update({name: _made_of(getattr(_rules, name)) for name in _rules.__all__})
 

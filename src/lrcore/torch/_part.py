@@ -17,7 +17,7 @@ from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
 from ._tensors import as_array, as_gradient, local
 
-__all__ = ["Members", "Part"]
+__all__ = ["Members", "Part", "split"]
 
 #: Rules that look at rows or matrices, so that the order of a tensor's axes has a meaning.
 BY_AXES = ("row", "matrix", "factored")
@@ -173,7 +173,7 @@ class Part:
         if self._plain(given):
             made = self._try(members, params, grads, loss)
         else:
-            made = self.opt.step(_split(members, self._looked_at(params, grads)), loss=loss)
+            made = self.opt.step(split(members, self._looked_at(params, grads)), loss=loss)
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
@@ -195,12 +195,12 @@ class Part:
             if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
                 ready[i] = ready[i].permute(self.axes[i])
         try:
-            return self.opt.step(_split(members, ready), loss=loss)
+            return self.opt.step(split(members, ready), loss=loss)
         except NonFiniteError:
             raise
         except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
             looked = self._looked_at(params, grads)
-        return self.opt.step(_split(members, looked), loss=loss)
+        return self.opt.step(split(members, looked), loss=loss)
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
@@ -217,7 +217,7 @@ def _structured(some: Members, values: list[Any]) -> Any:
     return values if some.names is None else dict(zip(some.names, values, strict=True))
 
 
-def _split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
+def split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
     """A list, or a dict by name, for each group."""
     out, at = [], 0
     for some in members:
