@@ -29,7 +29,7 @@ FLAGS: dict[str, str | None] = {
 }
 DECOUPLED = "decoupled_weight_decay"
 #: What a saved group has besides its values.
-COUNTERS = ("t", "scale", "good_steps", "estimates")
+COUNTERS = ("t", "scale", "good_steps", "estimates", "own_t")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -56,15 +56,21 @@ class Optimizer(torch.optim.Optimizer):
         self._kind = _rule(cls, flags)
         self._options = {"nonfinite": "ignore", **whole}
         self._parts: list[Part] = []
-        self._state = _state.State(self)
         self.made = False
         super().__init__(params, {**values, **{"maximize": False} | values, **flags})
-        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+        self._parts = self._all_parts()
 
-    def _part(self, members: Sequence[Members]) -> Part:
-        for some in members:
-            _check_flags(self, some.group)
-        return Part(self._kind, type(self).hypers, members, self._options)
+    def _all_parts(self) -> list[Part]:
+        """What steps the tensors of all groups."""
+        for group in self.param_groups:
+            _check_flags(self, group)
+        members = list(map(Members.all, self.param_groups))
+        return [Part(self._kind, type(self).hypers, members, self._options)]
+
+    def _extend(self) -> None:
+        """Let the parts have the last group, too."""
+        for part in self._parts:
+            part.add(Members.all(self.param_groups[-1]))
 
     def _members(self) -> Iterator[tuple[Part, list[Members]]]:
         """The parts, with those of the groups that each steps."""
@@ -80,8 +86,12 @@ class Optimizer(torch.optim.Optimizer):
 
         For what it has to say: ``stats``, ``grad_norm``, ``estimates``, ``t``, ``nbytes``,
         ``averages()``. Its parameters are named by ``[group][number]``, or by name where the
-        optimizer was given ``named_parameters()``.
+        optimizer was given ``named_parameters()``. What is changed of its groups is not seen in
+        `param_groups`, and lasts until the same is changed there.
         """
+        for part, members in self._members():
+            part.refresh(members)
+            part.follow(members)
         return self._parts[0].opt
 
     # ------------------------------------------------------------------------- groups
@@ -96,9 +106,9 @@ class Optimizer(torch.optim.Optimizer):
         """
         super().add_param_group(param_group)
         try:
-            for part in self._parts:
+            if self._parts:
                 _check_flags(self, self.param_groups[-1])
-                part.add(Members.all(self.param_groups[-1]))
+                self._extend()
         except Exception:
             self.param_groups.pop()
             raise
@@ -151,7 +161,7 @@ class Optimizer(torch.optim.Optimizer):
                 out = closure()
             loss = out
         found = self.__dict__.get("found_inf")  # put here by a torch.amp.GradScaler
-        if found is not None and found.item():
+        if found is not None and bool(found):
             self.made = False
             return out
         scale = self.__dict__.get("grad_scale")
@@ -212,7 +222,6 @@ class Optimizer(torch.optim.Optimizer):
 
     def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
         """Let the parameters hold an average in a ``with``: :meth:`lrcore.Optimizer.averaged`."""
-        self._follow()
         return self.lrcore.averaged(which)
 
     def resync(self) -> None:
@@ -226,12 +235,12 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def state(self) -> Any:
         """A dict by name for each parameter that was updated, see :class:`State`."""
-        return self._state
+        return _state.State(self)
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:
         if self._parts:
-            self._state.replace(value)
+            self.state.replace(value)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a run needs to go on, in torch's layout.
@@ -268,6 +277,10 @@ class Optimizer(torch.optim.Optimizer):
     def _counted(self, i: int) -> dict[str, Any]:
         """What is counted and estimated of group i."""
         return _state.counted(self._parts[0], i)
+
+    def _saved_for(self, some: Members, groups: Sequence[Any]) -> Mapping[str, Any]:
+        """Which of the groups of a checkpoint these parameters load."""
+        return groups[self._number(some)]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, here or of the same rule in ``torch.optim``.
@@ -306,9 +319,9 @@ class Optimizer(torch.optim.Optimizer):
         entries, saved = state.pop("state"), state.pop("groups")
         self._options = state.pop("options")
         self._kind = _rule(type(self), state["defaults"])
-        self._parts, self._state, self.made = [], _state.State(self), False
+        self._parts, self.made = [], False
         super().__setstate__(state)
-        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+        self._parts = self._all_parts()
         _state.load(self, f"{type(self).__name__}.__setstate__", saved, entries)
 
 

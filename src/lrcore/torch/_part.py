@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
 from .. import NonFiniteError, Optimizer, _core
-from .._hyper import RULES
+from .._hyper import RULES, is_matrix
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
 from ._spread import check_part, gradient, is_spread, local, part
 from ._tensors import as_array, as_gradient
 
-__all__ = ["Members", "Part"]
+__all__ = ["Members", "Part", "split"]
 
 #: Rules that look at rows or matrices, so that the order of a tensor's axes has a meaning.
 BY_AXES = ("row", "matrix", "factored")
@@ -75,7 +75,7 @@ class Part:
         options: dict[str, Any],
     ) -> None:
         self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
-        self._rule, self._options = kind.rule, options
+        self._rule, self._for_matrices, self._options = kind.rule, kind.for_matrices, options
         self._by_axes = RULES[kind.rule].scope in BY_AXES
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
@@ -93,7 +93,7 @@ class Part:
         """The arrays of a group's tensors, and the order of their axes."""
         out, values = [], {**self._options, **some.group}
         for i, p in enumerate(some.params):
-            what = f"params[{index}][{i}]"
+            what = self._what(index, i)
             check_part(self.who, what, p, self._rule, values)
             array, axes = as_array(self.who, what, p)
             if axes != tuple(range(array.ndim)) and (self._by_axes or some.group.get("agc")):
@@ -104,9 +104,15 @@ class Part:
             out.append((array, axes))
         return out
 
+    def _what(self, index: int, i: int) -> str:
+        """What a tensor is called in errors."""
+        return f"params[{index}][{i}]"
+
     def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
         """A group as this library takes it; what else it has is somebody else's."""
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
+        if not any(is_matrix(self._rule, array.shape, values) for array, _ in views):
+            values = {k: v for k, v in values.items() if k not in self._for_matrices}
         return {**values, "params": _structured(some, [array for array, _ in views])}
 
     def _watch_over(self, views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]) -> None:
@@ -179,7 +185,7 @@ class Part:
         if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
-            made = self.opt.step(_split(members, self._looked_at(params, grads)), loss=loss)
+            made = self.opt.step(split(members, self._looked_at(params, grads)), loss=loss)
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
@@ -202,12 +208,12 @@ class Part:
             if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
                 ready[i] = ready[i].permute(self.axes[i])
         try:
-            return self.opt.step(_split(members, ready), loss=loss)
+            return self.opt.step(split(members, ready), loss=loss)
         except NonFiniteError:
             raise
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
             looked = self._looked_at(params, grads)
-        return self.opt.step(_split(members, looked), loss=loss)
+        return self.opt.step(split(members, looked), loss=loss)
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
@@ -225,7 +231,7 @@ def _structured(some: Members, values: list[Any]) -> Any:
     return values if some.names is None else dict(zip(some.names, values, strict=True))
 
 
-def _split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
+def split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
     """A list, or a dict by name, for each group."""
     out, at = [], 0
     for some in members:

@@ -168,7 +168,7 @@ def values_of(
 
 
 def _alive(value: Any) -> Any:
-    if isinstance(value, Mapping) and "schedule" in value:
+    if isinstance(value, Mapping) and "kind" in value:
         return Schedule.from_dict(value)
     return deepcopy(value)
 
@@ -184,7 +184,7 @@ def load(
     ready = []
     for part, members in owner._members():
         wanted = [by_id.get(id(p)) for some in members for p in some.params]
-        saved = None if groups is None else [groups[owner._number(some)] for some in members]
+        saved = None if groups is None else [owner._saved_for(some, groups) for some in members]
         ready.append((part, _state_of(who, part, wanted, saved)))
     for part, state in ready:
         part.opt.load_state_dict(state, convert=True)
