@@ -1,0 +1,61 @@
+"""From a compiled function to lrcore: XLA's foreign-function interface, or else a host callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import _core
+
+__all__ = ["FFI", "call"]
+
+
+def _registered() -> bool:
+    """Whether XLA knows the functions of ``_core``: a JAX of another make may not take them."""
+    try:
+        for name, capsule in _core.handlers().items():
+            jax.ffi.register_ffi_target(name, capsule, platform="cpu")
+    except Exception:
+        return False
+    return True
+
+
+#: Whether calls go through the foreign-function interface; otherwise through `jax.pure_callback`.
+FFI = _registered()
+
+
+def call(
+    target: str,
+    key: int,
+    host: Callable[..., Any],
+    operands: Sequence[Any],
+    results: Sequence[jax.ShapeDtypeStruct],
+    aliases: dict[int, int],
+    vmap_method: str,
+    ffi: bool | None = None,
+) -> list[Any]:
+    """Call a program by its key: `target` of ``_core``, or `host` on NumPy arrays, does the same.
+
+    `aliases` says of operands in which result's memory they may lie.
+    """
+    if FFI if ffi is None else ffi:
+        made = jax.ffi.ffi_call(
+            target, results, vmap_method=vmap_method, input_output_aliases=aliases
+        )(*operands, key=np.int64(key))
+    else:
+        made = jax.pure_callback(_flat(host), results, *operands, vmap_method=vmap_method)
+    return list(made)
+
+
+@cache
+def _flat(host: Callable[..., Any]) -> Callable[..., Any]:
+    """The function on NumPy arrays; one object for one function, so that JAX compiles it once."""
+
+    def on_arrays(*operands: Any) -> Any:
+        return host(*(np.asarray(x) for x in operands))
+
+    return on_arrays
