@@ -209,7 +209,7 @@ def flat(a: Array, like: Array) -> Array:
 
 
 def blank(sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], None]:
-    """Addresses for a plan that nothing is written through: memory that is never touched is none."""
+    """Addresses for a plan that only looks at forms; memory that is never touched is none."""
     return [np.empty(size, np.uint8) for size in sizes], None
 
 

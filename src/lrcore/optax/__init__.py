@@ -12,7 +12,7 @@ optax gradient transformation; it takes the arguments of the class without its p
     @partial(jax.jit, donate_argnums=(0, 1))
     def train(params, state, batch):
         loss, grads = jax.value_and_grad(loss_of)(params, batch)
-        params, state = tx.step(grads, state, params)  # exact, in place
+        params, state = tx.step(params, state, grads)  # exact, in place
         return params, state, loss
 
 ``updates, state = tx.update(grads, state, params)`` and ``optax.apply_updates`` work too, so that a
@@ -37,8 +37,10 @@ except ImportError as error:
 
 from .. import optimizers as _optimizers
 from .._optimizer import Optimizer
+from ._arguments import signature_of
+from ._rule import State
 from ._schedules import schedule
-from ._transform import State, Transformation, signature_of, to_optax
+from ._transform import Transformation, to_optax
 
 __all__ = ["State", "Transformation", "schedule", "to_optax", *_optimizers.__all__]
 

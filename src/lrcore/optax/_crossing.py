@@ -36,13 +36,12 @@ def call(
     results: Sequence[jax.ShapeDtypeStruct],
     aliases: dict[int, int],
     vmap_method: str,
-    ffi: bool | None = None,
 ) -> list[Any]:
     """Call a program by its key: `target` of ``_core``, or `host` on NumPy arrays, does the same.
 
     `aliases` says of operands in which result's memory they may lie.
     """
-    if FFI if ffi is None else ffi:
+    if FFI:
         made = jax.ffi.ffi_call(
             target, results, vmap_method=vmap_method, input_output_aliases=aliases
         )(*operands, key=np.int64(key))

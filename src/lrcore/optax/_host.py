@@ -1,5 +1,8 @@
-"""A step by an ordinary optimizer on the host: for products of matrices, which need NumPy, and where
-JAX does not take lrcore's functions. Also what is asked of a state outside of compiled code."""
+"""A step by an ordinary optimizer on the host.
+
+For products of matrices, which need NumPy, and where JAX does not take lrcore's functions. Also what
+is asked of a state outside of compiled code.
+"""
 
 from __future__ import annotations
 
