@@ -150,8 +150,9 @@ static int describe(const frame *f)
     return f->stage != EXECUTE;
 }
 
-static const char UNKNOWN[] = "lrcore: the step or schedule of this call must have been made in this "
-                              "process, got a program of another or with other operands";
+static const char UNKNOWN[] =
+    "lrcore: the step or schedule of this call must have been made in this "
+    "process, got a program of another or with other operands";
 
 static const char NO_MEMORY[] = "lrcore: a step must have memory for its plan, got none";
 
@@ -180,8 +181,8 @@ void *lrc_xla_schedule(void *call)
         if (t[i] < 0)
             snprintf(text, sizeof text, "%s: t must be an integer in [0, 2**31), got %d",
                      program->who, t[i]);
-        if (t[i] < 0 || (value != value && program->error &&
-                         program->error(program->user, text, sizeof text)))
+        if (t[i] < 0 ||
+            (value != value && program->error && program->error(program->user, text, sizeof text)))
             bad = i;
     }
     lrc_fenv_restore(before);
@@ -221,11 +222,21 @@ static int copy_plan(const lrc_plan *model, copy *c)
 static void put(lrc_tensor *x, const lrc_xla_place *place, void *data)
 {
     switch (place->kind) {
-    case LRC_XLA_P: x->p = data; break;
-    case LRC_XLA_STATE: x->state[place->number] = data; break;
-    case LRC_XLA_SCALE: x->scale[place->number] = data; break;
-    case LRC_XLA_MASTER: x->master = data; break;
-    case LRC_XLA_AVERAGE: x->average[place->number] = data; break;
+    case LRC_XLA_P:
+        x->p = data;
+        break;
+    case LRC_XLA_STATE:
+        x->state[place->number] = data;
+        break;
+    case LRC_XLA_SCALE:
+        x->scale[place->number] = data;
+        break;
+    case LRC_XLA_MASTER:
+        x->master = data;
+        break;
+    case LRC_XLA_AVERAGE:
+        x->average[place->number] = data;
+        break;
     }
 }
 
@@ -311,8 +322,8 @@ static int step(const lrc_xla_program *program, lrc_plan *plan, const frame *f, 
         put(&plan->tensors[program->places[i].tensor], &program->places[i], written[i]->data);
     int made = lrc_update(plan);
     if (!made && plan->nonfinite == LRC_RAISE) {
-        snprintf(text, TEXT, "%s: grads%s must be finite, got inf or NaN at update %lld", program->who,
-                 program->labels[plan->bad_tensor], (long long)count);
+        snprintf(text, TEXT, "%s: grads%s must be finite, got inf or NaN at update %lld",
+                 program->who, program->labels[plan->bad_tensor], (long long)count);
         return 0;
     }
     *(int32_t *)out[0]->data = count + (made && count < INT32_MAX);

@@ -91,7 +91,8 @@ cdef int _on_host(void *user, void **in_, void **out, char *text, size_t size) n
     cdef int64_t i
     function, n_in, n_out = <tuple>user
     try:
-        function([<uintptr_t>in_[i] for i in range(n_in)], [<uintptr_t>out[i] for i in range(n_out)])
+        function([<uintptr_t>in_[i] for i in range(n_in)],
+                 [<uintptr_t>out[i] for i in range(n_out)])
     except BaseException as error:
         _tell(error, text, size)
         return 0

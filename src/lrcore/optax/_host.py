@@ -1,7 +1,7 @@
 """A step by an ordinary optimizer on the host.
 
-For products of matrices, which need NumPy, and where JAX does not take lrcore's functions. Also what
-is asked of a state outside of compiled code.
+For products of matrices, which need NumPy, and where JAX does not take lrcore's functions. Also
+what is asked of a state outside of compiled code.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .._optimizer import Optimizer
 from ._programs import Form, Program, Spot
 
@@ -38,8 +39,9 @@ def _array(address: int, form: Form) -> Array:
     n = int(np.prod(shape, dtype=np.int64))
     if n == 0:
         return np.empty(shape, dtype)
-    raw = (ctypes.c_ubyte * (n * dtype.itemsize)).from_address(address)
-    return np.frombuffer(raw, np.uint8).view(dtype).reshape(shape)
+    raw: Any = (ctypes.c_ubyte * (n * dtype.itemsize)).from_address(address)
+    array: Array = np.frombuffer(raw, np.uint8).view(dtype).reshape(shape)
+    return array
 
 
 def on_arrays(program: Program, *operands: Array) -> list[Array]:
@@ -50,7 +52,7 @@ def on_arrays(program: Program, *operands: Array) -> list[Array]:
     handed = {spot: float(left.pop()) for spot in program.handed()}
     scalars = None if program.scalars is None else left.pop()
     grads = [left.pop() for _ in program.forms]
-    with held(program, count, scalars, left[::-1]) as opt:
+    with held(program, count, scalars, left[::-1]) as opt, _core.FloatEnvironment():
         _set(opt, handed)
         made = opt.step(opt._layout.structure(grads), loss=loss)
         counts = (count + made, skipped + (not made))
@@ -69,7 +71,7 @@ def held(
         opt = program.host
         opt._plan.t, opt._plan.ages = count, [count] * len(program.forms)
         if scalars is not None and program.scalars is not None:
-            rows = np.ascontiguousarray(scalars).view(np.float64)
+            rows: Any = np.ascontiguousarray(scalars).view(np.float64)
             opt._plan.scalars = rows.reshape(program.scalars.shape).tolist()
         for own, array in zip(_written(program, opt), arrays, strict=True):
             own[...] = array

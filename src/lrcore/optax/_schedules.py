@@ -112,7 +112,8 @@ class _Rate:
         return [self._on_host(count)]
 
     def _on_host(self, count: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(self._schedule(count), self._dtype)
+        with _core.FloatEnvironment(), np.errstate(over="ignore"):
+            return np.asarray(self._schedule(count), self._dtype)
 
     def _flat(self, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
         """A count has no derivative."""
