@@ -20,7 +20,7 @@ from .._optimizer.slots import AVERAGES, Slot
 from .._schedule import Schedule
 from ._keys import key_of
 
-__all__ = ["Program", "Spot", "abstract"]
+__all__ = ["Form", "Program", "Spot", "abstract"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -86,6 +86,7 @@ class Program:
         opt = kind(params, **self.arguments)
         layout = opt._layout
         self.forms = [(x.array.shape, x.array.dtype) for x in layout.leaves]
+        self.labels = layout.labels()
         self.kept = list(_kept(kind, layout, self.given))
         self.scalars = self._first_scalars(layout)
         self.numbers = list(_numbers(kind, layout, self.given))

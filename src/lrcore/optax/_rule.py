@@ -15,7 +15,7 @@ from .._optimizer import Optimizer
 from . import _host
 from ._arguments import sorted_out
 from ._crossing import call
-from ._programs import Program, abstract
+from ._programs import Form, Program, abstract
 from ._trees import nested
 
 __all__ = ["JaxRule", "State"]
@@ -102,21 +102,16 @@ class JaxRule:
                 f"{self.who}: params must be given, as in update(grads, state, params)"
             )
         params = _as_arrays(self.who, "params", params)
-        grads = _as_arrays(self.who, "grads", grads)
         leaves, tree = jax.tree_util.tree_flatten(params)
-        given = self._gradients(grads, leaves, tree)
-        if not isinstance(state, State):
-            raise TypeError(
-                f"{self.who}: state must be what init returned, got {type(state).__name__}"
-            )
+        given = self._gradients(grads, tree)
         if not leaves:
             return params, state._replace(count=optax.safe_increment(state.count))
         program = self.program(params, tuple(x.dtype for x in given))
-        kept = self._kept(program, state, tree)
-        scalars = [] if program.scalars is None else [state.scalars]
-        head = [state.count, state.skipped]
+        self._check_shapes(program, given)
+        head, kept = self._head(program, state), self._kept(program, state, tree)
+        scalars = head[2:]
         numbers = self._loss(program, value) + self.numbers(program, state.count)
-        operands = [*head, *numbers, *scalars, *given, *leaves, *kept]
+        operands = [*head[:2], *numbers, *scalars, *given, *leaves, *kept]
         made = self._call(program, operands, len(numbers), len(scalars))
         at, end = 2 + len(scalars), 2 + len(scalars) + len(leaves)
         arrays = self._columns(program, state.arrays, tree, made[end:])
@@ -126,20 +121,20 @@ class JaxRule:
     @contextmanager
     def held(self, state: State, params: Any) -> Iterator[tuple[Optimizer, Any]]:
         """An optimizer on the host that holds the state and copies of the parameters."""
-        leaves, tree = jax.tree_util.tree_flatten(_as_arrays(self.who, "params", params))
+        params = _as_arrays(self.who, "params", params)
+        leaves, tree = jax.tree_util.tree_flatten(params)
         program = self.program(params, tuple(x.dtype for x in leaves))
         arrays = map(np.asarray, [*leaves, *self._kept(program, state, tree)])
-        scalars = None if program.scalars is None else np.asarray(state.scalars)
+        scalars = None if program.scalars is None else np.asarray(self._head(program, state)[2])
         with _host.held(program, int(state.count), scalars, list(arrays)) as opt:
             yield opt, tree
 
     def load(self, saved: Mapping[str, Any], params: Any) -> State:
         """`Transformation.load_state_dict`."""
+        params = _as_arrays(self.who, "params", params)
         state = self.init(params)
+        program = self.program(params, tuple(x.dtype for x in jax.tree_util.tree_leaves(params)))
         with self.held(state, params) as (opt, tree):
-            program = self.program(
-                params, tuple(x.dtype for x in jax.tree_util.tree_leaves(params))
-            )
             before = opt.state_dict()
             opt.load_state_dict(saved)
             count, ages = opt.t, set(opt._plan.ages)
@@ -179,22 +174,49 @@ class JaxRule:
             )
         return [jnp.asarray(value, program.real).reshape(())]
 
-    def _gradients(self, grads: Any, leaves: list[Any], tree: Any) -> list[Any]:
-        given, other = jax.tree_util.tree_flatten(grads)
+    def _gradients(self, grads: Any, tree: Any) -> list[Any]:
+        """The gradients in the order of the parameters."""
+        given, other = jax.tree_util.tree_flatten(_as_arrays(self.who, "grads", grads))
         if other != tree:
             raise ValueError(
                 f"{self.who}: grads must have the structure of params, {tree}, got {other}; "
                 "optax.masked leaves parameters out"
             )
-        for (path, g), p in zip(
-            jax.tree_util.tree_flatten_with_path(grads)[0], leaves, strict=True
-        ):
-            if g.shape != p.shape:
-                raise ValueError(
-                    f"{self.who}: grads{jax.tree_util.keystr(path)} must have the shape "
-                    f"{p.shape}, got {g.shape}"
-                )
         return given
+
+    def _check_shapes(self, program: Program, given: list[Any]) -> None:
+        """Refuse gradients of other shapes."""
+        for g, (shape, _), label in zip(given, program.forms, program.labels, strict=True):
+            if g.shape != shape:
+                raise ValueError(
+                    f"{self.who}: grads{label} must have the shape {shape}, got {g.shape}"
+                )
+
+    def _head(self, program: Program, state: State) -> list[Any]:
+        """Both counts, and the scalars where there are some."""
+        if not isinstance(state, State):
+            raise TypeError(
+                f"{self.who}: state must be what init returned, got {type(state).__name__}"
+            )
+        named = {"count": state.count, "skipped": state.skipped}
+        if program.scalars is not None:
+            named["scalars"] = state.scalars
+        forms = program.results()
+        return [
+            self._checked(f"state.{name}", value, form)
+            for (name, value), form in zip(named.items(), forms, strict=False)
+        ]
+
+    def _checked(self, what: str, value: Any, form: Form) -> Any:
+        """An array of this shape and dtype."""
+        array = jnp.asarray(value)
+        if (array.shape, array.dtype) != form:
+            shape, dtype = form
+            raise ValueError(
+                f"{self.who}: {what} must be {dtype} of shape {shape}, got {array.dtype} of shape "
+                f"{array.shape}"
+            )
+        return array
 
     def _kept(self, program: Program, state: State, tree: Any) -> list[Any]:
         """The arrays of a state in the order of the program."""
@@ -204,17 +226,23 @@ class JaxRule:
             raise ValueError(
                 f"{self.who}: state.arrays must be a dict with the keys {sorted(wanted)}, got {got}"
             )
-        columns = {k: tree.flatten_up_to(v) for k, v in state.arrays.items()}
-        out = []
-        for x in program.kept:
-            array = jnp.asarray(columns[x.name][x.tensor])
-            if (array.shape, array.dtype) != (x.shape, x.dtype):
+        columns = {}
+        for name, column in state.arrays.items():
+            try:
+                columns[name] = tree.flatten_up_to(column)
+            except ValueError:
                 raise ValueError(
-                    f"{self.who}: state.arrays[{x.name!r}] of parameter {x.tensor} must be "
-                    f"{x.dtype} of shape {x.shape}, got {array.dtype} of shape {array.shape}"
-                )
-            out.append(array)
-        return out
+                    f"{self.who}: state.arrays[{name!r}] must have the structure of params, "
+                    f"{tree}, got {jax.tree_util.tree_structure(column)}"
+                ) from None
+        return [
+            self._checked(
+                f"state.arrays[{x.name!r}]{program.labels[x.tensor]}",
+                columns[x.name][x.tensor],
+                (x.shape, x.dtype),
+            )
+            for x in program.kept
+        ]
 
 
 def _as_arrays(who: str, what: str, tree: Any) -> Any:
@@ -223,8 +251,9 @@ def _as_arrays(who: str, what: str, tree: Any) -> Any:
     def array(path: Any, x: Any) -> Any:
         x = jnp.asarray(x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
+            label = jax.tree_util.keystr(path).replace("'", '"')
             raise TypeError(
-                f"{who}: {what}{jax.tree_util.keystr(path)} must be of dtype float16, bfloat16, "
+                f"{who}: {what}{label} must be of dtype float16, bfloat16, "
                 f"float32 or float64, got {x.dtype}; optax.masked leaves parameters out"
             )
         return x

@@ -36,7 +36,12 @@ def nested(tree: Any, leaf: Callable[[Any], Any]) -> Any:
 
 def as_masks(mask: Any) -> Any:
     """A mask as lrcore takes it: a structure of JAX's own classes as nested dicts and lists."""
-    if isinstance(mask, (str, list)) or type(mask) in (dict, tuple) or callable(mask):
+    if (
+        mask is None
+        or isinstance(mask, (str, list))
+        or type(mask) in (dict, tuple)
+        or callable(mask)
+    ):
         return mask
     if jax.tree_util.all_leaves([mask]):
         return mask
