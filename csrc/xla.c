@@ -135,15 +135,19 @@ static void *refuse(const frame *f, const char *text)
     return f->api->create_error(&args);
 }
 
-/* What comes before a call: whether XLA only asks for the version. It is told its own: nothing but
- * what has been there since version 0.0 is used. */
+static _Atomic int minor_version;
+
+void lrc_xla_set_minor(int minor) { atomic_store(&minor_version, minor); }
+
+/* What comes before a call: whether XLA only asks for the version. It is told the one that it has
+ * itself, since some take no other: a minor version adds fields behind those that are here. */
 static int describe(const frame *f)
 {
     for (extension *x = f->extensions; x; x = x->next)
         if (x->type == METADATA) {
             metadata *m = ((metadata_extension *)x)->metadata;
             m->version.major = MAJOR;
-            m->version.minor = f->api ? f->api->version.minor : 0;
+            m->version.minor = atomic_load(&minor_version);
             m->traits = 0;
             return 1;
         }
@@ -302,6 +306,7 @@ static int fits(const lrc_xla_program *program, const frame *f)
 
 static int step(const lrc_xla_program *program, lrc_plan *plan, const frame *f, char *text)
 {
+    static const double empty;
     buffer **in = f->in.buffers, **out = f->out.buffers;
     int32_t count = *(const int32_t *)in[0]->data, skipped = *(const int32_t *)in[1]->data;
     in += 2;
@@ -315,8 +320,11 @@ static int step(const lrc_xla_program *program, lrc_plan *plan, const frame *f, 
         in += program->numbers[i].given;
     if (program->n_scalars)
         move_scalars(program, plan, (*in++)->data, 0);
-    for (int64_t i = 0; i < plan->n_tensors; i++)
-        plan->tensors[i].g = (*in++)->data;
+    for (int64_t i = 0; i < plan->n_tensors; i++) {
+        const void *g = (*in++)->data;
+        plan->tensors[i].g =
+            g ? g : &empty; /* where there are no elements; NULL would be no gradient */
+    }
     buffer **written = out + 2 + (program->n_scalars != 0);
     for (int64_t i = 0; i < program->n_places; i++)
         put(&plan->tensors[program->places[i].tensor], &program->places[i], written[i]->data);

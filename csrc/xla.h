@@ -57,7 +57,9 @@ typedef struct lrc_xla_program {
 /* Makes a program known. It must stay for good, with all that it points to. */
 void lrc_xla_add(lrc_xla_program *program);
 
-/* The handlers: functions of XLA's frame. */
+/* The handlers: functions of XLA's frame. Before they are registered they are told the minor version
+ * of XLA's interface, whose major version must be 0. */
+void lrc_xla_set_minor(int minor);
 void *lrc_xla_step(void *frame);
 void *lrc_xla_schedule(void *frame);
 

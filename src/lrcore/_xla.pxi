@@ -46,6 +46,7 @@ cdef extern from "xla.h" nogil:
         void *user
 
     void lrc_xla_add(lrc_xla_program *program)
+    void lrc_xla_set_minor(int minor)
     void *lrc_xla_step(void *frame)
     void *lrc_xla_schedule(void *frame)
 
@@ -152,7 +153,8 @@ def add_step(int64_t key, Plan plan not None, str who not None, list places, lis
     lrc_xla_add(x)
 
 
-def handlers():
-    """The functions that XLA calls, by name, as capsules."""
+def handlers(int minor):
+    """The functions that XLA calls, by name, as capsules, for a version 0.`minor` of its interface."""
+    lrc_xla_set_minor(minor)
     return {"lrcore_step": PyCapsule_New(<void *>lrc_xla_step, NULL, NULL),
             "lrcore_schedule": PyCapsule_New(<void *>lrc_xla_schedule, NULL, NULL)}

@@ -378,8 +378,8 @@ def test_what_compiled_code_refuses_when_it_runs():
         r"lrcore.optax.AdamW at update 0: lr must be in \[0, inf\), got -1",
     )
     fails(
-        adapter.AdamW(0.1, betas=(0.9, 1.5 * schedules.Constant(0.9))),
-        r"AdamW at update 0: betas\[1\] must be in \[0, 1\), got 1.35",
+        adapter.AdamW(0.1, betas=(0.9, schedules.Constant(1.0))),
+        r"AdamW at update 0: betas\[1\] must be in \[0, 1\), got 1\b",
     )
     fails(adapter.AdamW(0.1, clip_norm=jnp.float32(0)), r"clip_norm must be in \(0, inf\], got 0")
     fails(adapter.AdamW(jnp.float32(np.nan)), r"lr must be in \[0, inf\), got -?nan")

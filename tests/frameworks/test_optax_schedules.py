@@ -196,18 +196,26 @@ print(a._key)
     assert int(python(code)) == adapter.schedule(COSINE)._key
 
 
-def test_without_the_interface_there_is_the_callback():
-    code = """
+@pytest.mark.parametrize("text", ["", "#define XLA_FFI_API_MAJOR 1\n#define XLA_FFI_API_MINOR 3"])
+def test_without_the_interface_there_is_the_callback(text, tmp_path):
+    header = tmp_path / "xla" / "ffi" / "api" / "c_api.h"
+    header.parent.mkdir(parents=True)
+    header.write_text(text)
+    code = f"""
 import jax
-def broken(*args, **kwargs):
-    raise RuntimeError("another make")
-jax.ffi.register_ffi_target = broken
+jax.ffi.include_dir = lambda: {str(tmp_path)!r}
 import lrcore.optax as o
 from lrcore import schedules
 assert not o._crossing.FFI
 print(jax.jit(o.schedule(schedules.Constant(0.25)))(3))
 """
     assert python(code) == "0.25\n"
+    header.unlink()
+    assert python(code) == "0.25\n"
+
+
+def test_here_the_interface_is_used():
+    assert _crossing.FFI
 
 
 def test_a_missing_framework_is_one_sentence():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,13 +16,24 @@ from .. import _core
 __all__ = ["FFI", "call"]
 
 
-def _registered() -> bool:
-    """Whether XLA knows the functions of ``_core``: a JAX of another make may not take them."""
+def _version() -> tuple[int, int] | None:
+    """The version of XLA's interface, which its header says; None: it cannot be known."""
     try:
-        for name, capsule in _core.handlers().items():
-            jax.ffi.register_ffi_target(name, capsule, platform="cpu")
-    except Exception:
+        header = Path(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h").read_text()
+    except (AttributeError, OSError):
+        return None
+    found = [re.search(rf"#define XLA_FFI_API_{x} (\d+)", header) for x in ("MAJOR", "MINOR")]
+    major, minor = (int(x[1]) if x else -1 for x in found)
+    return major, minor
+
+
+def _registered() -> bool:
+    """Let XLA know the functions of ``_core``, where its interface is the one they are made for."""
+    version = _version()
+    if version is None or version[0] != 0 or version[1] < 0:
         return False
+    for name, capsule in _core.handlers(version[1]).items():
+        jax.ffi.register_ffi_target(name, capsule, platform="cpu")
     return True
 
 
