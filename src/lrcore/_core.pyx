@@ -119,7 +119,7 @@ def schedules():
 
 # ---------------------------------------------------------------------- schedules
 
-cdef double _call(int64_t t, void *user) noexcept:
+cdef double _call(int64_t t, void *user) noexcept with gil:
     """A Lambda's callback. The exception waits in its Curve for whoever asked."""
     cdef Curve curve = <Curve>user
     if curve._error is not None:
@@ -1238,3 +1238,6 @@ def build_info():
     """Version, compiler and flags of this build."""
     return {"version": lrc_version().decode(), "compiler": lrc_compiler().decode(),
             "flags": lrc_flags().decode()}
+
+
+include "_xla.pxi"

@@ -166,7 +166,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     check_formats(who, layout, labels)
     for leaf, label in zip(leaves, labels, strict=True):
         check_order(who, kind.rule, leaf.array, label)
-    arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
+    arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or kind._room)
     _encode_starts(kind, layout, arrays)
     stores = [
         memory.store(leaf, RULES[kind.rule], own, _axis(layout.groups[leaf.group]), terms)
