@@ -131,27 +131,26 @@ static const lrc_constants *constants_of(const lrc_plan *plan, int64_t chunk)
 }
 
 static void visit_norm(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                       const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
-    w->bad[c] = !(w->square ? engine->norm(x, k, &w->sums[c * LRC_MAX_SUMS])
-                            : engine->finite(x, k));
+    w->bad[c] =
+        !(w->square ? engine->norm(x, k, &w->sums[c * LRC_MAX_SUMS]) : engine->finite(x, k));
 }
 
 static void visit_measure(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                          const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
     engine->measure(plan->rule, x, k, constants_of(plan, c), &w->sums[c * LRC_MAX_SUMS]);
 }
 
 static void visit_trial(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                        const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
     if (plan->groups[x->group].select == LRC_CAUTIOUS)
-        w->sums[c * LRC_MAX_SUMS] =
-            engine->trial(plan->rule, x, k, constants_of(plan, c));
+        w->sums[c * LRC_MAX_SUMS] = engine->trial(plan->rule, x, k, constants_of(plan, c));
 }
 
 static void visit_update(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
@@ -170,20 +169,20 @@ static void visit_gather(lrc_plan *plan, const lrc_engine *engine, int64_t c, lr
 }
 
 static void visit_prepare(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                          const lrc_tensor *x)
 {
     if (x->work)
         engine->prepare(plan->rule, x, k, constants_of(plan, c));
 }
 
 static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                          const lrc_tensor *x)
 {
     engine->observe(x, k, &plan->work->seen[c * LRC_OBSERVED]);
 }
 
 static void visit_zero(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                       const lrc_tensor *x)
 {
     engine->zero(x, k);
 }
@@ -197,7 +196,7 @@ static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c
 }
 
 static void visit_roofline(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
-                         const lrc_tensor *x)
+                           const lrc_tensor *x)
 {
     const lrc_work *w = plan->work;
     if (w->kind == LRC_LOOK && !row_sweep(plan, x) && !(w->squares && lrc_matrices(x)))
