@@ -35,7 +35,7 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
         }
         return;
     }
-    adamw(n, p, g, m, v, c); /* whose arguments GCC knows apart: nothing is loaded twice */
+    adamw(n, p, g, m, v, c);
 }
 
 KERNEL(constants, update);
