@@ -65,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
     def _part(self, members: Sequence[Members]) -> Part:
         for some in members:
             _check_flags(self, some.group)
-        return Part(self._kind, type(self).hypers, members, self._options)
+        return Part(self._kind, type(self).hypers, members, self._options, self.defaults)
 
     def _members(self) -> Iterator[tuple[Part, list[Members]]]:
         """The parts, with those of the groups that each steps."""
