@@ -141,7 +141,8 @@ class Single(Part):
         self.run, self.members, self.index, self.k = owner._run, [some], index, k
         self._check(some.group)
         options = {**owner._options, "seed": seed}
-        super().__init__(owner._kind, type(owner).hypers, self.members, options)
+        kind, hypers = owner._kind, type(owner).hypers
+        super().__init__(kind, hypers, self.members, options, owner.defaults)
         if terms != Terms():
             with self.opt._alone():
                 self.opt._replan(self.opt._layout._replace(terms=[terms]))

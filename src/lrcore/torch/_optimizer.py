@@ -65,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             _check_flags(self, group)
         members = list(map(Members.all, self.param_groups))
-        return [Part(self._kind, type(self).hypers, members, self._options)]
+        return [Part(self._kind, type(self).hypers, members, self._options, self.defaults)]
 
     def _extend(self) -> None:
         """Let the parts have the last group, too."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
 from .. import NonFiniteError, Optimizer, _core
-from .._hyper import RULES, is_matrix
+from .._hyper import RULES
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
@@ -64,7 +64,8 @@ class Members(NamedTuple):
 class Part:
     """The tensors of some groups, as arrays of one optimizer.
 
-    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once.
+    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once and
+    `defaults` what holds for every group that says nothing else.
     """
 
     def __init__(
@@ -72,15 +73,18 @@ class Part:
         kind: type[Optimizer],
         hypers: Sequence[str],
         members: Sequence[Members],
-        options: dict[str, Any],
+        options: Mapping[str, Any],
+        defaults: Mapping[str, Any],
     ) -> None:
         self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
-        self._rule, self._for_matrices, self._options = kind.rule, kind.for_matrices, options
+        self._rule, self._options = kind.rule, options
         self._by_axes = RULES[kind.rule].scope in BY_AXES
+        once = [k for k in defaults if k in self._known and k not in MASKS]
+        self._once = {k: number(self.who, k, defaults[k]) for k in once}
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
         make: Any = kind
-        self.opt: Optimizer = make(made, **options)
+        self.opt: Optimizer = make(made, **self._once, **options)
         self._watch_over([view for seen in views for view in seen])
         self._sent = [self._note(some.group) for some in members]
         self._spread, self.all_here = False, True
@@ -109,11 +113,13 @@ class Part:
         return f"params[{index}][{i}]"
 
     def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-        """A group as this library takes it; what else it has is somebody else's."""
+        """A group as this library takes it; what else it has is somebody else's.
+
+        torch has filled in the defaults, which are not what the group was given.
+        """
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
-        if not any(is_matrix(self._rule, array.shape, values) for array, _ in views):
-            values = {k: v for k, v in values.items() if k not in self._for_matrices}
-        return {**values, "params": _structured(some, [array for array, _ in views])}
+        own = {k: v for k, v in values.items() if k not in self._once or v != self._once[k]}
+        return {**own, "params": _structured(some, [array for array, _ in views])}
 
     def _watch_over(self, views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]) -> None:
         self.arrays, self.axes = [a for a, _ in views], [axes for _, axes in views]

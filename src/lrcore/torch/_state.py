@@ -252,8 +252,9 @@ def _fresh(part: Part, k: int) -> dict[str, Any]:
     """What a parameter begins with."""
     layout = part.opt._layout
     leaf = layout.leaves[k]
-    group = {**layout.groups[leaf.group], "params": [leaf.array]}
     whole = {n: v for n, v in vars(layout.whole).items() if n not in ("state_file", "backend")}
+    own = {n: v for n, v in layout.groups[leaf.group].items() if n not in ("params", *whole)}
     make: Any = type(part.opt)
-    entry: dict[str, Any] = save(make([group], **whole))["param_groups"][0]["params"]["0"]
+    groups = save(make([leaf.array], **own, **whole))["param_groups"]
+    entry: dict[str, Any] = groups[0]["params"]["0"]
     return entry
