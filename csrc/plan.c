@@ -5,9 +5,18 @@
 #include <string.h>
 
 enum {
-    TASK = LRC_CHUNK, /* what a thread takes at a time: chunks of at least so many elements */
-    COLUMNS = LRC_BLOCK / 2
+    COLUMNS = LRC_BLOCK / 2,
+    SHARES = 256,             /* tasks of a large plan, */
+    LARGEST = 16 * LRC_CHUNK, /* and elements of the largest */
 };
+
+/* How many elements a thread takes at a time, at least. Between tasks it waits until all it has written
+ * has reached the cache; larger ones leave the last thread longer alone. */
+static int64_t task_size(int64_t elements)
+{
+    int64_t size = elements / SHARES;
+    return size < LRC_CHUNK ? LRC_CHUNK : size < LARGEST ? size : LARGEST;
+}
 
 /* The place of a name in a row's list "a, b, c"; -1: it is not there. */
 static int place(const char *list, const char *name)
@@ -74,9 +83,12 @@ static void cut_rows(lrc_work *w, int64_t tensor, const lrc_tensor *x, int64_t n
 void lrc_cut(lrc_plan *plan, int whole)
 {
     lrc_work *w = plan->work;
-    int64_t c = 0, task = 0, open = 0;
+    int64_t c = 0, task = 0, open = 0, size;
     w->named = !whole;
     w->n_elements = w->n_row_tasks = 0;
+    for (int64_t i = 0; i < plan->n_tensors; i++)
+        w->n_elements += whole ? plan->tensors[i].n : lrc_extent(&plan->tensors[i]);
+    size = task_size(w->n_elements);
     for (int64_t i = 0; i < plan->n_tensors; i++) {
         const lrc_tensor *x = &plan->tensors[i];
         int64_t n = whole ? x->n : lrc_extent(x);
@@ -87,9 +99,8 @@ void lrc_cut(lrc_plan *plan, int whole)
             if (open == 0)
                 w->tasks[task++] = c;
             open += w->chunks[c].n;
-            open = open < TASK ? open : 0;
+            open = open < size ? open : 0;
         }
-        w->n_elements += n;
         if (w->row_tasks)
             cut_rows(w, i, x, n);
     }

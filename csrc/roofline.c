@@ -72,25 +72,38 @@ static void pass(size_t size, char *bytes, int write)
     }
 }
 
-void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int kind)
+/* What a sweep of this kind touches of the elements from `at` on; apart, the gradient. */
+static void collect(const lrc_tensor *x, const lrc_constants *c, int kind, int64_t at, size_t n,
+                    touched *t, touched *given)
 {
     int write = kind == LRC_WRITE;
-    int g_dtype = x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype;
-    for (int64_t at = k.start, end = k.start + k.n; at < end; at += LRC_BLOCK) {
-        size_t n = end - at < LRC_BLOCK ? (size_t)(end - at) : LRC_BLOCK;
-        touched t = {0}, given = {0};
-        add(&t, kind == LRC_LOOK ? NULL : x->p, x->dtype, at, n);
-        for (int j = 0; kind != LRC_LOOK && j < LRC_MAX_STATES; j++)
-            if ((!(c->of_rows >> j & 1) || lrc_row(x) == 1) &&
-                !(c->row_shares && (j == c->per_row || j == c->per_column)))
-                add(&t, x->state[j], x->state_dtype, at, n);
-        for (int j = 0; write && j < LRC_AVERAGES; j++)
-            if (c->average[j] != 0)
-                add(&t, x->average[j], LRC_REAL, at, n);
-        if (kind != LRC_LOOK)
-            add(&t, x->master, x->master_kind == LRC_SPLIT ? LRC_BF16 : LRC_F32, at, n);
-        if (x->g_ndim == 0)
-            add(&given, (void *)(uintptr_t)x->g, g_dtype, at, n);
+    *t = *given = (touched){0};
+    add(t, kind == LRC_LOOK ? NULL : x->p, x->dtype, at, n);
+    for (int j = 0; kind != LRC_LOOK && j < LRC_MAX_STATES; j++)
+        if ((!(c->of_rows >> j & 1) || lrc_row(x) == 1) &&
+            !(c->row_shares && (j == c->per_row || j == c->per_column)))
+            add(t, x->state[j], x->state_dtype, at, n);
+    for (int j = 0; write && j < LRC_AVERAGES; j++)
+        if (c->average[j] != 0)
+            add(t, x->average[j], LRC_REAL, at, n);
+    if (kind != LRC_LOOK)
+        add(t, x->master, x->master_kind == LRC_SPLIT ? LRC_BF16 : LRC_F32, at, n);
+    if (x->g_ndim == 0)
+        add(given, (void *)(uintptr_t)x->g, x->g_dtype == LRC_REAL ? REAL_DTYPE : x->g_dtype, at,
+            n);
+}
+
+void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int kind)
+{
+    touched t, given;
+    int write = kind == LRC_WRITE;
+    collect(x, c, kind, k.start, 0, &t, &given);
+    /* One loop over all of it, as a rule's is where there is no stage beside it. */
+    int alone = write && t.reals <= AT_ONCE && given.reals && !t.others && !c->zero_grads;
+    int64_t block = alone ? k.n : LRC_BLOCK;
+    for (int64_t at = k.start, end = k.start + k.n; at < end; at += block) {
+        size_t n = end - at < block ? (size_t)(end - at) : (size_t)block;
+        collect(x, c, kind, at, n, &t, &given);
         const real *g = given.reals ? given.real_array[0] : t.real_array[0];
         for (int j = 0; j < t.reals; j += AT_ONCE)
             if (write)

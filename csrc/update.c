@@ -14,21 +14,27 @@ void lrc_set_parallel_from(int64_t elements) { atomic_store(&parallel_from, elem
 
 /* -------------------------------------------------------------------- a sweep's task */
 
-typedef void visit(lrc_plan *plan, const lrc_engine *engine, int64_t chunk, const lrc_tensor *x);
+/* Of chunk number c, the elements `k`; where chunks are joined, those of a tensor in this task. */
+typedef void visit(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                   const lrc_tensor *x);
 
 typedef struct {
     lrc_plan *plan;
     visit *visit;
+    int joined;
 } sweep_context;
 
 static void sweep_task(void *context, size_t i)
 {
     sweep_context *s = context;
     const lrc_work *w = s->plan->work;
-    for (int64_t c = w->tasks[i]; c < w->tasks[i + 1]; c++) {
-        const lrc_tensor *x = &s->plan->tensors[w->chunks[c].tensor];
+    for (int64_t c = w->tasks[i], end = w->tasks[i + 1], next; c < end; c = next) {
+        lrc_chunk k = w->chunks[c];
+        const lrc_tensor *x = &s->plan->tensors[k.tensor];
+        for (next = c + 1; s->joined && next < end && w->chunks[next].tensor == k.tensor; next++)
+            k.n += w->chunks[next].n;
         if (x->g)
-            s->visit(s->plan, w->engines[lrc_arithmetic(x)], c, x);
+            s->visit(s->plan, w->engines[lrc_arithmetic(x)], c, k, x);
     }
 }
 
@@ -107,7 +113,14 @@ static void run(lrc_plan *plan, int64_t n, void (*task)(void *context, size_t i)
 
 static void sweep(lrc_plan *plan, visit *what)
 {
-    sweep_context context = {plan, what};
+    sweep_context context = {plan, what, 0};
+    run(plan, plan->work->n_tasks, sweep_task, &context);
+}
+
+/* For a visit that leaves nothing behind of each chunk. */
+static void sweep_joined(lrc_plan *plan, visit *what)
+{
+    sweep_context context = {plan, what, 1};
     run(plan, plan->work->n_tasks, sweep_task, &context);
 }
 
@@ -117,70 +130,78 @@ static const lrc_constants *constants_of(const lrc_plan *plan, int64_t chunk)
     return &w->constants[w->slot[w->chunks[chunk].tensor]];
 }
 
-static void visit_norm(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_norm(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                       const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
-    w->bad[c] = !(w->square ? engine->norm(x, w->chunks[c], &w->sums[c * LRC_MAX_SUMS])
-                            : engine->finite(x, w->chunks[c]));
+    w->bad[c] =
+        !(w->square ? engine->norm(x, k, &w->sums[c * LRC_MAX_SUMS]) : engine->finite(x, k));
 }
 
-static void visit_measure(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_measure(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                          const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
-    engine->measure(plan->rule, x, w->chunks[c], constants_of(plan, c), &w->sums[c * LRC_MAX_SUMS]);
+    engine->measure(plan->rule, x, k, constants_of(plan, c), &w->sums[c * LRC_MAX_SUMS]);
 }
 
-static void visit_trial(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_trial(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                        const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
     if (plan->groups[x->group].select == LRC_CAUTIOUS)
-        w->sums[c * LRC_MAX_SUMS] =
-            engine->trial(plan->rule, x, w->chunks[c], constants_of(plan, c));
+        w->sums[c * LRC_MAX_SUMS] = engine->trial(plan->rule, x, k, constants_of(plan, c));
 }
 
-static void visit_update(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_update(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                         const lrc_tensor *x)
 {
     lrc_work *w = plan->work;
-    engine->update(plan->rule, x, w->chunks[c], constants_of(plan, c),
+    engine->update(plan->rule, x, k, constants_of(plan, c),
                    plan->stats ? &w->seen[c * LRC_OBSERVED] : NULL);
 }
 
-static void visit_gather(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_gather(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                         const lrc_tensor *x)
 {
     if (x->work)
-        engine->gather(x, plan->work->chunks[c], constants_of(plan, c));
+        engine->gather(x, k, constants_of(plan, c));
 }
 
-static void visit_prepare(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_prepare(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                          const lrc_tensor *x)
 {
     if (x->work)
-        engine->prepare(plan->rule, x, plan->work->chunks[c], constants_of(plan, c));
+        engine->prepare(plan->rule, x, k, constants_of(plan, c));
 }
 
-static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                          const lrc_tensor *x)
 {
-    engine->observe(x, plan->work->chunks[c], &plan->work->seen[c * LRC_OBSERVED]);
+    engine->observe(x, k, &plan->work->seen[c * LRC_OBSERVED]);
 }
 
-static void visit_zero(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_zero(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                       const lrc_tensor *x)
 {
-    engine->zero(x, plan->work->chunks[c]);
+    engine->zero(x, k);
 }
 
-static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c,
+static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
                              const lrc_tensor *x)
 {
-    engine->accumulate(x, plan->work->chunks[c]);
+    engine->accumulate(x, k);
     if (plan->zero_grads)
-        engine->zero(x, plan->work->chunks[c]);
+        engine->zero(x, k);
 }
 
-static void visit_roofline(lrc_plan *plan, const lrc_engine *engine, int64_t c, const lrc_tensor *x)
+static void visit_roofline(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
+                           const lrc_tensor *x)
 {
     const lrc_work *w = plan->work;
     if (w->kind == LRC_LOOK && !row_sweep(plan, x) && !(w->squares && lrc_matrices(x)))
         return;
-    engine->roofline(x, plan->work->chunks[c], constants_of(plan, c), plan->work->kind);
+    engine->roofline(x, k, constants_of(plan, c), plan->work->kind);
 }
 
 /* ------------------------------------------------------------------- look at the gradients */
@@ -519,7 +540,10 @@ static int make(lrc_plan *plan)
         return 0;
     if (any_trial)
         try_out(plan);
-    sweep(plan, visit_update);
+    if (plan->stats)
+        sweep(plan, visit_update);
+    else
+        sweep_joined(plan, visit_update);
     if (plan->stats)
         report(plan, 1);
     for (int64_t i = 0; i < plan->n_tensors; i++)
@@ -602,12 +626,12 @@ void lrc_roofline(lrc_plan *plan)
         share_constants(plan);
         plan->work->kind = LRC_LOOK;
         if (lrc_rules[plan->rule].scope == LRC_FACTORED || has_row_sweep(plan))
-            sweep(plan, visit_roofline);
+            sweep_joined(plan, visit_roofline);
         plan->work->kind = LRC_MEASURE;
         if (lrc_rules[plan->rule].sums)
-            sweep(plan, visit_roofline);
+            sweep_joined(plan, visit_roofline);
         plan->work->kind = LRC_WRITE;
-        sweep(plan, visit_roofline);
+        sweep_joined(plan, visit_roofline);
     }
     lrc_fenv_restore(before);
 }

@@ -166,6 +166,58 @@ def test_positions_do_not_matter():
     assert_array_equal(moved, whole[order])
 
 
+LARGE = (300, 2_200_001, 9000, 70_001)  # whose tasks are more than a chunk
+
+
+@pytest.mark.parametrize("rule", [lrcore.AdamW, lrcore.SGD, lrcore.LAMB, lrcore.RowwiseAdagrad])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"nonfinite": "ignore"}, {"clip_norm": 1.0}, {"ema": 0.9, "zero_grads": True}],
+    ids=str,
+)
+def test_large_tasks_give_the_bits_of_small_ones(rule, options):
+    def run(backend):
+        rng = np.random.default_rng(5)
+        params = [rng.standard_normal(n, np.float32) for n in LARGE]
+        opt = rule(params, lr=0.1, backend=backend, **options)
+        for _ in range(2):
+            opt.step([rng.standard_normal(n, np.float32) for n in LARGE])
+        return params + [a for s in opt.state.values() for a in s.values()]
+
+    expected = run("numpy")
+    for threads in (1, 3):
+        lrcore.set_num_threads(threads)
+        for a, b in zip(run("c"), expected, strict=True):
+            assert_array_equal(a, b)
+
+
+def test_statistics_of_large_tasks_are_those_of_each_chunk():
+    def run(backend):
+        rng = np.random.default_rng(6)
+        params = [rng.standard_normal(n, np.float32) for n in LARGE]
+        opt = lrcore.AdamW(params, lr=0.1, backend=backend, stats=True)
+        for _ in range(2):
+            opt.step([rng.standard_normal(n, np.float32) for n in LARGE])
+        return params, opt.stats
+
+    (p, seen), (q, expected) = run("c"), run("numpy")
+    for a, b in zip(p, q, strict=True):
+        assert_array_equal(a, b)
+    assert seen.grad_norm == expected.grad_norm
+    assert seen.step_norm == expected.step_norm
+
+
+@pytest.mark.parametrize("at", [0, 8192 * 3 - 1, 2_200_000])
+def test_a_number_that_is_not_finite_is_found_in_a_large_task(at):
+    params = [np.ones(n, np.float32) for n in LARGE]
+    grads = [np.ones(n, np.float32) for n in LARGE]
+    grads[1][at] = np.inf
+    opt = lrcore.AdamW(params)
+    with pytest.raises(lrcore.NonFiniteError, match=r"\[1\]"):
+        opt.step(grads)
+    assert all((p == 1).all() for p in params)
+
+
 def test_nothing_is_written_outside_the_arrays():
     room = np.full(3000, 7.0, np.float32)
     p = room[500:2501]

@@ -23,7 +23,6 @@ ROOM = f32(10)
 PARAMS = [
     ([], ValueError, "AdamW: params must hold at least one array, got none"),
     ([{"params": f32(2)}, {"param": f32(2)}], ValueError, 'params[1] must be a dict with the key "params"'),
-    ([{"params": f32(2)}, {"params": []}], ValueError, "AdamW: params[1] must hold at least one array"),
     ({}, ValueError, "AdamW: params must hold at least one array, got none"),
     ({"w": [1.0]}, TypeError, 'params["w"][0] must be a NumPy array, got float'),
     ({"w": np.zeros(3, int)}, TypeError, 'params["w"] must be of dtype float16, bfloat16, float32 or float64, got int64'),
@@ -209,12 +208,12 @@ def test_assigning_to_a_group_checks():
 def test_a_group_that_is_refused_leaves_the_optimizer_as_it_was():
     w = f32(3)
     opt = lrcore.SGD({"w": w})
-    for bad in ({"params": w}, {"params": f32(2), "lr": -1}, {"lr": 1}, {"params": []}):
+    for bad in ({"params": w}, {"params": f32(2), "lr": -1}, {"lr": 1}):
         with pytest.raises((ValueError, TypeError)) as error:
             opt.add_param_group(bad)
         assert "lr" not in bad or "params" not in bad or "SGD: params[1]: lr" in str(error.value)
         assert opt.step({"w": f32(3)})
-    assert opt.t == 4
+    assert opt.t == 3
 
 
 def test_functional_checks_too():

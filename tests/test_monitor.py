@@ -367,7 +367,7 @@ def test_a_copy_goes_on_alike(copied):
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"opt": 3}, TypeError, "Monitor: opt must be an optimizer of lrcore, got 3"),
+        ({"opt": 3}, TypeError, "Monitor: opt must be an optimizer of lrcore, got int"),
         ({"lang": "fr"}, ValueError, "Monitor: lang must be .* got 'fr'"),
         ({"every": -1}, ValueError, "Monitor: every must be .* got -1"),
         ({"every": 1.5}, ValueError, "Monitor: every must be .* got 1.5"),

@@ -6,34 +6,25 @@
  *     v = beta2 v + (1 - beta2) g^2          vmax = max(vmax, v)
  *     p = p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
  */
-#include "kernel.h"
+#include "adamw.h"
 
 struct constants {
-    real beta1, new1, beta2, new2, step, root, eps, keep;
+    struct adamw adamw;
 };
 
 static void constants(const void *hyper, int64_t t, const void *scalars, void *out)
 {
     const hyper_t *h = hyper;
-    struct constants *c = out;
     (void)scalars;
-    double unbias1 = 1 - lrc_pow(h->beta1, (double)t);
-    double unbias2 = 1 - lrc_pow(h->beta2, (double)t);
-    c->beta1 = (real)h->beta1;
-    c->new1 = (real)(1 - h->beta1);
-    c->beta2 = (real)h->beta2;
-    c->new2 = (real)(1 - h->beta2);
-    c->step = (real)(h->lr / unbias1);
-    c->root = (real)(1 / sqrt(unbias2));
-    c->eps = (real)h->eps;
-    c->keep = (real)KEEP(h);
+    ((struct constants *)out)->adamw =
+        adamw_constants(h->lr, h->beta1, h->beta2, h->eps, KEEP(h), t);
 }
 
 static void update(size_t n, real *restrict p, const real *restrict g, const void *state,
                    const void *in)
 {
     const state_t *s = state;
-    const struct constants c = *(const struct constants *)in;
+    const struct adamw c = ((const struct constants *)in)->adamw;
     real *restrict m = s->m, *restrict v = s->v, *restrict vmax = s->vmax;
     if (vmax) {
         EACH (i, n) {
@@ -44,11 +35,7 @@ static void update(size_t n, real *restrict p, const real *restrict g, const voi
         }
         return;
     }
-    EACH (i, n) {
-        m[i] = c.beta1 * m[i] + c.new1 * g[i];
-        v[i] = c.beta2 * v[i] + c.new2 * (g[i] * g[i]);
-        p[i] = c.keep * p[i] - (c.step * m[i]) / (SQRT(v[i]) * c.root + c.eps);
-    }
+    adamw(n, p, g, m, v, c);
 }
 
 KERNEL(constants, update);

@@ -119,7 +119,7 @@ def schedules():
 
 # ---------------------------------------------------------------------- schedules
 
-cdef double _call(int64_t t, void *user) noexcept:
+cdef double _call(int64_t t, void *user) noexcept with gil:
     """A Lambda's callback. The exception waits in its Curve for whoever asked."""
     cdef Curve curve = <Curve>user
     if curve._error is not None:
@@ -831,8 +831,8 @@ cdef class Plan:
             if t.shape[d] != cnp.PyArray_DIM(p, d):
                 return False
         s = _foreign_span(&t)
-        if s.low % (t.bits // 8) != 0:
-            return False
+        if s.low % (t.bits // 8) != 0 or t.data == NULL and s.low != s.high:
+            return False  # misaligned, or a tensor whose numbers are inside of another object
         if s.low != self.seen[i].low or s.high != self.seen[i].high:
             if self._is_written(s):
                 return False
@@ -1270,3 +1270,6 @@ def build_info():
     """Version, compiler and flags of this build."""
     return {"version": lrc_version().decode(), "compiler": lrc_compiler().decode(),
             "flags": lrc_flags().decode()}
+
+
+include "_xla.pxi"

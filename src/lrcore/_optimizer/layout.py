@@ -84,9 +84,8 @@ class Layout(NamedTuple):
         """The layout and one more group, whose arrays are looked at here and never again."""
         index = len(self.groups)
         leaves, tree = flatten(group["params"], index, start=len(self.leaves))
-        if not leaves:
-            label = f"[{index}]" if self.grouped else ""
-            raise ValueError(f"{who}: params{label} must hold at least one array, got none")
+        if not leaves and not self.grouped:
+            raise ValueError(f"{who}: params must hold at least one array, got none")
         return self._replace(
             groups=[*self.groups, group],
             leaves=[*self.leaves, *leaves],
@@ -187,7 +186,7 @@ def planned(kind: type[Optimizer], layout: Layout, progress: Progress) -> tuple[
     check_formats(who, layout, labels)
     for leaf, label in zip(leaves, labels, strict=True):
         check_order(who, kind.rule, leaf.array, label)
-    arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or memory.slabs)
+    arrays = memory.allocate(leaves, layout.arrays, layout.slots(kind), layout.file or kind._room)
     if any(values["state_dtype"] == "int8" for values in layout.groups):
         for i, own in enumerate(arrays):
             encode_starts(kind, layout, i, own)

@@ -187,6 +187,8 @@ def _warn_idle(
     who: str, name: str, mask: Any, params: list[Param], terms: list[Terms], trees: list[Any]
 ) -> None:
     """Warn of a mask that leaves nothing to decay, and of a pattern that does nothing."""
+    if not params:
+        return
     if name == "decay_mask" and mask is not None and not any(term.decays for term in terms):
         _warn(f"{who}: decay_mask leaves no parameter that decays; the paths are {_seen(params)}")
         return

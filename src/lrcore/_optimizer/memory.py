@@ -21,6 +21,7 @@ __all__ = [
     "Slabs",
     "Store",
     "allocate",
+    "blank",
     "check_params",
     "flat",
     "resync",
@@ -31,8 +32,9 @@ __all__ = [
 Array: TypeAlias = NDArray[Any]
 #: The slots of a parameter by name.
 Arrays: TypeAlias = dict[str, Array]
-#: Makes room: uninitialised bytes of the sizes asked for, and whether they are zeros.
-Slabs: TypeAlias = Callable[[Sequence[int]], "tuple[list[NDArray[np.uint8]], bool]"]
+#: Makes room: uninitialised bytes of the sizes asked for, and whether they are zeros; None: nothing
+#: is to be written to them.
+Slabs: TypeAlias = Callable[[Sequence[int]], "tuple[list[NDArray[np.uint8]], bool | None]"]
 
 LINE = 64  # bytes of a cache line
 STAGGER = 9 * LINE  # slabs that start at one offset in their pages fight for the same cache sets
@@ -166,7 +168,9 @@ def allocate(
         at = 0
         for (i, slot), size in zip(members, row, strict=True):
             array = _shaped(place[at : at + size].view(slot.dtype), leaves[i], slot)
-            if slot.start is None:
+            if zeros is None:
+                pass
+            elif slot.start is None:
                 with np.errstate(all="ignore"):
                     array[...] = leaves[i].array
             elif not zeros or slot.start:
@@ -202,6 +206,11 @@ def _shaped(row: Array, leaf: Leaf, slot: Slot) -> Array:
 def flat(a: Array, like: Array) -> Array:
     """A view of an array as one row, in the order in which `like` lies in memory."""
     return a.reshape(-1) if like.flags.c_contiguous else a.T.reshape(-1)
+
+
+def blank(sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], None]:
+    """Addresses for a plan that only looks at forms; memory that is never touched is none."""
+    return [np.empty(size, np.uint8) for size in sizes], None
 
 
 def slabs(sizes: Sequence[int]) -> tuple[list[NDArray[np.uint8]], bool]:

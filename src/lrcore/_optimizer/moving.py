@@ -67,9 +67,9 @@ def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> Non
     with opt._alone():
         layout, kind = opt._layout, type(opt)
         leaf, age = layout.leaves[i], int(entry["t"]) if entry else 0
-        own = memory.allocate(
-            [leaf], [{}], [layout.slots_at(kind, i)], layout.file or memory.slabs
-        )[0]
+        own = memory.allocate([leaf], [{}], [layout.slots_at(kind, i)], layout.file or kind._room)[
+            0
+        ]
         layout.arrays[i] = {}
         encode_starts(kind, layout, i, own)
         layout.arrays[i] = own

@@ -41,8 +41,8 @@ class Optimizer(Rule):
     params : ndarray, list, tuple, dict, or list of groups
         Contiguous, writable arrays of float16, bfloat16 (``ml_dtypes.bfloat16``), float32 or
         float64, nested at will; updated in place. A list of dicts with the key ``"params"`` makes
-        groups, each with its own hyper-parameters and options. Arithmetic is in float64 for
-        float64 parameters and in float32 for all others.
+        groups, each with its own hyper-parameters and options; there may be empty ones. Arithmetic
+        is in float64 for float64 parameters and in float32 for all others.
     hypers : dict
         The rule's hyper-parameters by name.
 
@@ -380,9 +380,10 @@ class Optimizer(Rule):
             )
         from .stats import Stats
 
-        sizes, groups = zip(*((x.array.size, x.group) for x in layout.leaves), strict=True)
+        sizes = [leaf.array.size for leaf in layout.leaves]
+        groups = [leaf.group for leaf in layout.leaves]
         traced = [own["trace"].size for own in layout.arrays]
-        return Stats(layout.stats, sizes, traced, groups, layout.paths())
+        return Stats(layout.stats, sizes, traced, groups, layout.paths(), len(layout.groups))
 
     @property
     def param_groups(self) -> tuple[ParamGroup, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._hyper import RULES, SCALARS, STATES, check, domain_of, slots
 from .._schedule import Schedule
+from .memory import Slabs, slabs
 from .options import GROUP, check_group
 
 __all__ = ["Rule"]
@@ -38,6 +39,8 @@ class Rule:
     decoupled: ClassVar[str | None] = None
     #: Whether what is evaluated is another point than the one that is trained.
     two_points: ClassVar[bool] = False
+    #: Where states and averages lie, unless they are in a file.
+    _room: ClassVar[Slabs] = staticmethod(slabs)
 
     @classmethod
     def _hypers(cls, values: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from .slots import AVERAGES
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["UNSAVED", "groups_of", "load", "looked_at", "plain", "save"]
+__all__ = ["UNSAVED", "groups_of", "load", "looked_at", "plain", "rich", "save"]
 
 Array: TypeAlias = NDArray[Any]
 #: Schedules that are kept, and where they get their state from.
@@ -91,7 +91,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _rich(value: Any, present: Any, where: str, adopted: Adopted) -> Any:
+def rich(value: Any, present: Any, where: str, adopted: Adopted) -> Any:
     """Undo `plain`; what could not be saved must be there already.
 
     A schedule that is there and differs by its state alone is kept, since others may hold it (a
@@ -99,7 +99,7 @@ def _rich(value: Any, present: Any, where: str, adopted: Adopted) -> Any:
     """
     if isinstance(value, (list, tuple)):
         here = present if isinstance(present, tuple) else (None,) * len(value)
-        return tuple(_rich(v, p, where, adopted) for v, p in zip(value, here, strict=False))
+        return tuple(rich(v, p, where, adopted) for v, p in zip(value, here, strict=False))
     if not isinstance(value, Mapping):
         return value
     if value.get("schedule") == UNSAVED:
@@ -221,7 +221,7 @@ def _group(
     estimated = {"estimates"} if RULES[opt.rule].scope == "group" else set()
     saved.require(who, place, new, set(group) | estimated)
     values = {
-        k: _rich(v, group[k], f"{where}[{k!r}]", adopted) if is_schedulable(k) else v
+        k: rich(v, group[k], f"{where}[{k!r}]", adopted) if is_schedulable(k) else v
         for k, v in new.items()
         if k not in ("params", "estimates")
     }
@@ -234,7 +234,7 @@ def _whole(
 ) -> Whole:
     """The saved options that there are once; which averages are kept is as it is here."""
     values = {name: state[name] for name in SAVED}
-    values["clip_norm"] = _rich(values["clip_norm"], here.clip_norm, f"{who}: clip_norm", adopted)
+    values["clip_norm"] = rich(values["clip_norm"], here.clip_norm, f"{who}: clip_norm", adopted)
     whole = Whole.of(who, {**vars(here), **values})
     for name in AVERAGES.values():
         ours, theirs = (getattr(w, name) is not None for w in (here, whole))

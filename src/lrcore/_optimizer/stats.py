@@ -119,6 +119,7 @@ class Stats(Mapping[str, StepStats]):
         traced: Sequence[int],
         groups: Sequence[int],
         paths: Sequence[str],
+        count: int,
     ) -> None:
         self._sizes = np.array(sizes, np.float64)
         # Without a row a parameter is like one that had no gradient.
@@ -128,7 +129,7 @@ class Stats(Mapping[str, StepStats]):
         self._rows[:, (STEP2, SLOPE, LOST)] *= (self._sizes / part)[:, None]
         self._rows[:, (DOT, SLOPE)] *= np.sign(self._rows[:, DIVISOR])[:, None]
         self._groups = np.array(groups)
-        self._paths = paths
+        self._paths, self._count = paths, count
 
     @cached_property
     def total(self) -> StepStats:
@@ -138,8 +139,7 @@ class Stats(Mapping[str, StepStats]):
     @cached_property
     def groups(self) -> tuple[StepStats, ...]:
         """Of each group."""
-        count = int(self._groups.max()) + 1
-        return tuple(self._together([self._groups == i for i in range(count)]))
+        return tuple(self._together([self._groups == i for i in range(self._count)]))
 
     @cached_property
     def tensors(self) -> dict[str, StepStats]:

@@ -125,6 +125,12 @@ def is_tensor(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def is_module(x: Any) -> bool:
+    """Whether something is a module of torch, which trains or evaluates."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.nn.Module)
+
+
 # ------------------------------------------------------------------------------------ the walk
 
 
@@ -174,13 +180,17 @@ def _one(x: Any, order: bool) -> Undo | None:
     if order and isinstance(x, set):
         return _set(x)
     if isinstance(getattr(x, "__dict__", None), dict):
-        return _bindings(vars(x), order)
+        return _bindings(vars(x), order, ("training",) if is_module(x) else ())
     return None
 
 
-def _bindings(names: dict[Any, Any], order: bool) -> Undo | None:
-    """What a dict's keys stand for; without `order` only those that stand for arrays."""
-    kept = {k: v for k, v in names.items() if order or isinstance(v, np.ndarray) or is_tensor(v)}
+def _bindings(names: dict[Any, Any], order: bool, also: tuple[str, ...] = ()) -> Undo | None:
+    """What a dict's keys stand for; without `order` only arrays, and those of `also`."""
+    kept = {
+        k: v
+        for k, v in names.items()
+        if order or k in also or isinstance(v, np.ndarray) or is_tensor(v)
+    }
     if not kept and not order:
         return None
 
@@ -265,9 +275,8 @@ def _children(x: Any) -> Iterator[Any]:
 
 def _of_module(x: Any) -> Iterator[Any]:
     """The arrays and parts of a module of torch, however deep it is nested."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.nn.Module):
-        kind = torch.nn.Module
+    if is_module(x):
+        kind = sys.modules["torch"].nn.Module
         yield from kind.parameters(x)
         yield from kind.buffers(x)
         yield from kind.modules(x)

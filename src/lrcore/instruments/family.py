@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import optimizers
 from .._optimizer import Optimizer
+from ._own import own
 
 __all__ = ["Family", "named", "of"]
 
@@ -50,6 +51,7 @@ def of(opt: Optimizer) -> Family:
 
 def named(who: str, rule: Any) -> Family:
     """The family of a rule by its name, or of an optimizer, of torch too."""
+    rule = own(rule)
     if isinstance(rule, Optimizer):
         return of(rule)
     torch = sys.modules.get("torch")

@@ -16,6 +16,7 @@ from .._optimizer import Optimizer
 from . import _judge
 from ._judge import Round, Sweep
 from ._loop import Loop
+from ._own import own
 from .finder import REPEATS, STEPS, LRFinder, check_range
 from .restore import Restored
 
@@ -158,7 +159,8 @@ def _plain(x: Any) -> Any:
     return float(x) if math.isfinite(x) else None
 
 
-def _checked(who: str, opt: Any, accumulate: Any) -> int:
+def _checked(who: str, opt: Any, accumulate: Any) -> tuple[Optimizer, int]:
+    opt = own(opt)
     if not isinstance(opt, Optimizer):
         raise TypeError(
             f"{who}: opt must be an optimizer of lrcore, got {type(opt).__name__}; LRFinder goes "
@@ -166,8 +168,7 @@ def _checked(who: str, opt: Any, accumulate: Any) -> int:
         )
     if not opt.training:
         raise ValueError(f"{who}: opt must be in training, call opt.train(), got training == False")
-    n: int = check_value(who, "accumulate", accumulate, LENGTH)
-    return n
+    return opt, check_value(who, "accumulate", accumulate, LENGTH)
 
 
 def lr_find(
@@ -196,10 +197,11 @@ def lr_find(
     Parameters
     ----------
     opt : Optimizer
-        With the hyper-parameters it will train with. Its rate does not matter, nor whether that is
-        a schedule; groups keep the ratios of their rates.
+        Of `lrcore` or `lrcore.torch`, with the hyper-parameters it will train with. Its rate does
+        not matter, nor whether that is a schedule; groups keep the ratios of their rates.
     loss_and_grads : callable
-        ``loss_and_grads(batch) -> (loss, grads)``; reads the parameters in place.
+        ``loss_and_grads(batch) -> (loss, grads)``; reads the parameters in place. For a model of
+        torch `lrcore.torch.loss_and_grads` makes it.
     batches : iterable or callable
         A list, a loader, or a function that returns an iterator. Begun again where it ends.
     start, end : float in (0, inf), default 1e-7 and 10
@@ -256,7 +258,7 @@ def lr_find(
     start, end, steps = check_range(who, start, end, steps)
     repeats = check_value(who, "repeats", repeats, REPEATS)
     METHOD.check(who, "method", method)
-    accumulate = _checked(who, opt, accumulate)
+    opt, accumulate = _checked(who, opt, accumulate)
     loop = Loop(who, opt, loss_and_grads, batches, loss_only, accumulate)
     functions = [f for f in (loss_and_grads, loss_only) if f is not None]
     sweep = max(steps // 2, FEWEST)
@@ -344,7 +346,8 @@ def lr_range_test(
         raise ValueError(f"{who}: end must be above start, {start}, got {end}")
     if steps is not None:
         steps = check_value(who, "steps", steps, STEPS)
-    loop = Loop(who, opt, loss_and_grads, batches, None, _checked(who, opt, accumulate))
+    opt, accumulate = _checked(who, opt, accumulate)
+    loop = Loop(who, opt, loss_and_grads, batches, None, accumulate)
     with Restored(opt, loss_and_grads, batches, generators=generators, also=also) as kept:
         try:
             count = steps

@@ -15,6 +15,7 @@ from .._domain import Choice, Interval
 from .._optimizer import Optimizer
 from ..callbacks import Callback
 from . import checks, words
+from ._own import own
 from .curve import STATS, Curve
 from .diagnosis import Diagnosis, Finding, judge
 from .thresholds import LIMIT
@@ -80,7 +81,8 @@ class Monitor(Callback):
     Parameters
     ----------
     opt : Optimizer
-        What makes the steps. Learning rates are those of its first group.
+        What makes the steps, of `lrcore` or `lrcore.torch`. Learning rates are those of its first
+        group.
     lang : {"en", "zh"}, default "en"
         The language of reports and warnings.
     every : int >= 0, optional
@@ -143,8 +145,12 @@ class Monitor(Callback):
         every: int | None = None,
         on_divergence: str = "warn",
     ) -> None:
+        opt = own(opt)
         if not isinstance(opt, Optimizer):
-            raise TypeError(f"Monitor: opt must be an optimizer of lrcore, got {opt!r}")
+            raise TypeError(
+                f"Monitor: opt must be an optimizer of lrcore, got {type(opt).__name__}; "
+                "diagnose(losses) judges a run with any other"
+            )
         always = opt._layout.whole.stats
         if every is None:
             size = sum(leaf.array.size for leaf in opt._layout.leaves)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._domain import Instance, Interval
 from .._optimizer import Optimizer
 from .._schedule import Schedule
+from ._own import own
 from ._runs import DIVERGED, checked_function, checked_rates
 from ._student import t_cdf, t_quantile
 from .restore import Batches, Restored
@@ -202,10 +203,10 @@ def probe_lr(
     Parameters
     ----------
     opt : Optimizer
-        In the middle of a run, or before its first step. Rates that follow a schedule follow it
-        multiplied by the factor; groups keep their ratios.
+        Of `lrcore` or `lrcore.torch`, in the middle of a run, or before its first step. Rates that
+        follow a schedule follow it multiplied by the factor; groups keep their ratios.
     loss_and_grads : function (batch) -> (loss, grads)
-        Reads the parameters in place.
+        Reads the parameters in place. For a model of torch `lrcore.torch.loss_and_grads` makes it.
     batches : list, loader, or function that returns an iterator
         Data; not an iterator, which can be gone through only once. ``evaluation + repeats * steps``
         batches are drawn, from the beginning again after the last, and kept until the end.
@@ -254,6 +255,7 @@ def probe_lr(
     >>> result.best, result.decided, w
     (3.0, True, array([1., 1., 1.]))
     """
+    opt = own(opt)
     OPTIMIZER.check(WHO, "opt", opt)
     checked_function(WHO, "loss_and_grads", loss_and_grads)
     measure = loss_and_grads if loss_only is None else checked_function(WHO, "loss_only", loss_only)

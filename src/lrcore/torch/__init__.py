@@ -25,10 +25,13 @@ if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"):
     raise ImportError(f"lrcore.torch: torch must be 2.10 or newer, got {torch.__version__}")
 
 from .. import optimizers as _rules
+from ._backward import in_backward
+from ._loss import loss_and_grads
 from ._optimizer import Optimizer
 from ._optimizer import made_of as _made_of
+from ._schedule import schedule
 
-__all__ = ["Optimizer", *_rules.__all__]
+__all__ = ["Optimizer", "in_backward", "loss_and_grads", "schedule", *_rules.__all__]
 
 globals().update({name: _made_of(getattr(_rules, name)) for name in _rules.__all__})
 

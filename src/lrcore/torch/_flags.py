@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +62,14 @@ def rule_of(cls: type[Optimizer], flags: Mapping[str, Any]) -> type[Rule]:
     return kind
 
 
-def check_flags(opt: Optimizer, group: Mapping[str, Any]) -> None:
-    """Refuse what torch takes and this library cannot do."""
-    who = type(opt).__name__
+def check_flags(
+    who: str, hypers: Collection[str], group: Mapping[str, Any], decoupled: bool
+) -> None:
+    """Refuse what torch takes and this library cannot do; `decoupled` is what all groups say."""
     for name, why in FLAGS.items():
-        if why and group.get(name) and is_flag(type(opt), name):
+        if why and group.get(name) and name not in hypers:
             raise ValueError(f"{who}: {name} must be False, since {why}; got {group[name]!r}")
-    if is_flag(type(opt), DECOUPLED) and rule_of(type(opt), group) is not opt._kind:
+    if DECOUPLED not in hypers and bool(group.get(DECOUPLED, decoupled)) is not decoupled:
         raise ValueError(
-            f"{who}: {DECOUPLED} must be the same in all groups, got {group.get(DECOUPLED)!r}"
+            f"{who}: {DECOUPLED} must be the same in all groups, got {group[DECOUPLED]!r}"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +15,7 @@ from .._optimizer.options import GROUP, MASKS, WHOLE
 from . import _saved
 from ._flags import DECOUPLED, FLAGS, check_flags, flags_of_torch, is_flag, rule_of
 from ._part import Members, Part
-from ._state import State, entry_of
+from ._state import Places, entry_of
 
 __all__ = ["Optimizer", "made_of"]
 
@@ -32,7 +31,6 @@ class Optimizer(torch.optim.Optimizer):
     #: The rule's class, and the names of its hyper-parameters.
     kind: ClassVar[type[Rule]]
     hypers: ClassVar[tuple[str, ...]]
-    _step_supports_amp_scaling = True
 
     def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
@@ -46,16 +44,26 @@ class Optimizer(torch.optim.Optimizer):
         self._kind = rule_of(cls, flags)
         self._options = {"nonfinite": "ignore", **whole}
         self._parts: list[Part] = []
-        self._state = State(self)
-        self.made = False
+        self._places, self.made = Places(), False
         super().__init__(params, {**values, **{"maximize": False} | values, **flags})
-        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+        self._parts = self._all_parts()
 
-    def _part(self, members: Sequence[Members]) -> Part:
-        for some in members:
-            check_flags(self, some.group)
-        check = partial(check_flags, self)
-        return Part(self._kind, type(self).hypers, members, self._options, check)
+    def _all_parts(self) -> list[Part]:
+        """What steps the tensors of all groups."""
+        for group in self.param_groups:
+            self._check_flags(group)
+        members = list(map(Members.all, self.param_groups))
+        return [Part(self._kind, type(self).hypers, members, self._options, self.defaults)]
+
+    def _check_flags(self, group: Mapping[str, Any]) -> None:
+        """Refuse what torch takes and this library cannot do."""
+        decoupled = bool(self.defaults.get(DECOUPLED))
+        check_flags(type(self).__name__, type(self).hypers, group, decoupled)
+
+    def _extend(self) -> None:
+        """Let the parts have the last group, too."""
+        for part in self._parts:
+            part.add(Members.all(self.param_groups[-1]))
 
     def _members(self) -> Iterator[tuple[Part, list[Members]]]:
         """The parts, with those of the groups that each steps."""
@@ -71,8 +79,12 @@ class Optimizer(torch.optim.Optimizer):
 
         For what it has to say: ``stats``, ``grad_norm``, ``estimates``, ``t``, ``nbytes``,
         ``averages()``. Its parameters are named by ``[group][number]``, or by name where the
-        optimizer was given ``named_parameters()``.
+        optimizer was given ``named_parameters()``. What is changed of its groups is not seen in
+        `param_groups`, and lasts until the same is changed there.
         """
+        for part, members in self._members():
+            part.refresh(members)
+            part.follow(members)
         return self._parts[0].opt
 
     # ------------------------------------------------------------------------- groups
@@ -87,9 +99,9 @@ class Optimizer(torch.optim.Optimizer):
         """
         super().add_param_group(param_group)
         try:
-            for part in self._parts:
-                check_flags(self, self.param_groups[-1])
-                part.add(Members.all(self.param_groups[-1]))
+            if self._parts:
+                self._check_flags(self.param_groups[-1])
+                self._extend()
         except Exception:
             self.param_groups.pop()
             raise
@@ -142,11 +154,12 @@ class Optimizer(torch.optim.Optimizer):
                 out = closure()
             loss = out
         found = self.__dict__.get("found_inf")  # put here by a torch.amp.GradScaler
-        if found is not None and found.item():
+        if found is not None and bool(found):
             self.made = False
             return out
-        if self._state.loose:
-            self._state.check()
+        if self._places.loose:
+            self._follow()
+            self._places.check(type(self).__name__)
         scale = self.__dict__.get("grad_scale")
         value = _float(loss) if loss is not None and self._kind.needs_loss else None
         if scale is None:
@@ -160,6 +173,14 @@ class Optimizer(torch.optim.Optimizer):
     def _make(self, loss: float | None) -> None:
         made = [part.step(members, loss) for part, members in self._members()]
         self.made = all(made)
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a scaler leaves it to `step` to divide and to skip.
+
+        Not where processes have parts of a parameter: only scalers make them skip together.
+        """
+        return all(part.all_here for part in self._parts)
 
     def _make_scaled(self, loss: float | None, scale: float) -> None:
         """A step with gradients of a loss that a scaler has multiplied."""
@@ -197,7 +218,6 @@ class Optimizer(torch.optim.Optimizer):
 
     def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
         """Let the parameters hold an average in a ``with``: :meth:`lrcore.Optimizer.averaged`."""
-        self._follow()
         return self.lrcore.averaged(which)
 
     def resync(self) -> None:
@@ -211,16 +231,12 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def state(self) -> Any:
         """A dict by name for each parameter that was updated, see :class:`State`."""
-        return self._state
+        return self._places.state_of(self)
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:
-        if self._parts and value is not self._state:
-            before = {p: dict(entry) for p, entry in self._state.items()}
-            new = State(self)
-            new.replace(value)
-            self._state.past(before)
-            self._state = new
+        if self._parts:
+            self.state.replace(value)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a run needs to go on, in torch's layout.
@@ -230,7 +246,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
-        self._state.check()
+        self._places.check(type(self).__name__)
         number: dict[int, int] = {}
         for group in self.param_groups:
             for p in group["params"]:
@@ -262,6 +278,10 @@ class Optimizer(torch.optim.Optimizer):
         """What is counted and estimated of group i."""
         return _saved.counted(self._parts[0], i)
 
+    def _saved_for(self, some: Members, groups: Sequence[Any]) -> Mapping[str, Any]:
+        """Which of the groups of a checkpoint these parameters load."""
+        return groups[self._number(some)]
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, here or of the same rule in ``torch.optim``.
 
@@ -281,7 +301,7 @@ class Optimizer(torch.optim.Optimizer):
                 entries[id(p)] = state_dict["state"].get(key)
         self._follow()
         _saved.load(self, who, saved, entries)
-        self._state.loose.clear()
+        self._places.loose.clear()
         for i, (group, new) in enumerate(zip(self.param_groups, saved, strict=True)):
             group.update(_saved.values_of(self, i, new))
         for post in self._optimizer_load_state_dict_post_hooks.values():
@@ -291,7 +311,7 @@ class Optimizer(torch.optim.Optimizer):
         return {
             "defaults": self.defaults,
             "param_groups": self.param_groups,
-            "state": {p: dict(entry) for p, entry in self._state.items()},
+            "state": {p: dict(entry) for p, entry in self.state.items()},
             "groups": self._saved_groups(),
             "options": self._options,
         }
@@ -300,9 +320,9 @@ class Optimizer(torch.optim.Optimizer):
         entries, saved = state.pop("state"), state.pop("groups")
         self._options = state.pop("options")
         self._kind = rule_of(type(self), state["defaults"])
-        self._parts, self._state, self.made = [], State(self), False
+        self._parts, self._places, self.made = [], Places(), False
         super().__setstate__(state)
-        self._parts = [self._part(list(map(Members.all, self.param_groups)))]
+        self._parts = self._all_parts()
         by_id = {id(p): entry for p, entry in entries.items()}
         _saved.load(self, f"{type(self).__name__}.__setstate__", saved, by_id)
 

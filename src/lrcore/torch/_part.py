@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from .._hyper import RULES
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
-from ._flags import DECOUPLED, REFUSED
-from ._tensors import as_array, as_gradient, local
+from ._flags import DECOUPLED, REFUSED, check_flags
+from ._spread import check_part, gradient, is_spread, local, part
+from ._tensors import as_array, as_gradient
 
-__all__ = ["Members", "Part"]
+__all__ = ["Members", "Part", "split"]
 
 #: Rules that look at rows or matrices, so that the order of a tensor's axes has a meaning.
 BY_AXES = ("row", "matrix", "factored")
@@ -64,8 +65,8 @@ class Members(NamedTuple):
 class Part:
     """The tensors of some groups, as arrays of one optimizer.
 
-    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once;
-    `check` refuses a group with a flag that cannot be.
+    `hypers` are the names of the hyper-parameters, `options` what the optimizer is given once and
+    `defaults` what holds for every group that says nothing else.
     """
 
     def __init__(
@@ -73,27 +74,34 @@ class Part:
         kind: type[Optimizer],
         hypers: Sequence[str],
         members: Sequence[Members],
-        options: dict[str, Any],
-        check: Callable[[dict[str, Any]], None],
+        options: Mapping[str, Any],
+        defaults: Mapping[str, Any],
     ) -> None:
-        self.who, self._known, self._check = kind.__name__, {*hypers, *GROUP, *MASKS}, check
+        self.who, self._known = kind.__name__, {*hypers, *GROUP, *MASKS}
+        self._rule, self._options = kind.rule, options
+        self._decoupled = bool(defaults.get(DECOUPLED))
         self._by_axes = RULES[kind.rule].scope in BY_AXES
+        once = [k for k in defaults if k in self._known and k not in MASKS]
+        self._once = {k: number(self.who, k, defaults[k]) for k in once}
         views = [self._views(i, some) for i, some in enumerate(members)]
         made = [self._made(some, seen) for some, seen in zip(members, views, strict=True)]
         make: Any = kind
-        self.opt: Optimizer = make(made, **options)
+        self.opt: Optimizer = make(made, **self._once, **options)
         tensors = [p for some in members for p in some.params]
         self._watch_over(tensors, [view for seen in views for view in seen])
         self._sent = [self._note(some.group) for some in members]
-        self._distributed = any(local(p) is not p for some in members for p in some.params)
+        self._spread, self.all_here = False, True
+        for some in members:
+            self._look_around(some)
 
     # ------------------------------------------------------------------------- groups
 
     def _views(self, index: int, some: Members) -> list[tuple[NDArray[Any], tuple[int, ...]]]:
         """The arrays of a group's tensors, and the order of their axes."""
-        out = []
+        out, values = [], {**self._options, **some.group}
         for i, p in enumerate(some.params):
-            what = f"params[{index}][{i}]"
+            what = self._what(index, i)
+            check_part(self.who, what, p, self._rule, values)
             array, axes = as_array(self.who, what, p)
             if axes != tuple(range(array.ndim)) and (self._by_axes or some.group.get("agc")):
                 raise ValueError(
@@ -103,10 +111,18 @@ class Part:
             out.append((array, axes))
         return out
 
+    def _what(self, index: int, i: int) -> str:
+        """What a tensor is called in errors."""
+        return f"params[{index}][{i}]"
+
     def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-        """A group as this library takes it; what else it has is somebody else's."""
+        """A group as this library takes it; what else it has is somebody else's.
+
+        torch has filled in the defaults, which are not what the group was given.
+        """
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
-        return {**values, "params": _structured(some, [array for array, _ in views])}
+        own = {k: v for k, v in values.items() if k not in self._once or v != self._once[k]}
+        return {**own, "params": _structured(some, [array for array, _ in views])}
 
     def _watch_over(
         self, tensors: list[Any], views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]
@@ -124,16 +140,12 @@ class Part:
         """What messages call the k-th tensor."""
         return f"params{self.opt._layout.label(k)}"
 
-    def _note(self, group: dict[str, Any]) -> tuple[tuple[str, ...], Any, Any, bool, int]:
-        """What of a group was sent.
-
-        Names, how to get them, values, whether to look twice, and how much there is in it.
-        """
+    def _note(self, group: dict[str, Any]) -> tuple[Any, Any, bool, int]:
+        """How to get what of a group was sent, what that was, whether to look twice, its size."""
         watched = {*self._known, *REFUSED, DECOUPLED}.difference(MASKS)
-        names = tuple(k for k in group if k in watched)
-        get = itemgetter(*names)
+        get = itemgetter(*(k for k in group if k in watched))
         now = get(group)
-        return names, get, now, any(map(_changes_unseen, now)), len(group)
+        return get, now, any(map(_changes_unseen, now)), len(group)
 
     def add(self, some: Members) -> None:
         """Add a group."""
@@ -142,11 +154,17 @@ class Part:
         seen = [*zip(self.arrays, self.axes, strict=True), *views]
         self._watch_over([*self.tensors, *some.params], seen)
         self._sent.append(self._note(some.group))
+        self._look_around(some)
+
+    def _look_around(self, some: Members) -> None:
+        """Note whether tensors of a group lie in other processes, too."""
+        self._spread = self._spread or any(map(is_spread, some.params))
+        self.all_here = self.all_here and not any(map(part, some.params))
 
     def refresh(self, members: Sequence[Members]) -> None:
         """Take over what of the groups was changed since it was sent."""
         for i, (group, _, _) in enumerate(members):
-            _, get, sent, unseen, size = self._sent[i]
+            get, sent, unseen, size = self._sent[i]
             try:
                 now = get(group)
             except KeyError as error:
@@ -158,7 +176,7 @@ class Part:
 
     def _send(self, i: int, group: dict[str, Any]) -> None:
         """Tell the optimizer what is in a group now."""
-        self._check(group)
+        check_flags(self.who, self._known, group, self._decoupled)
         known = {k: v for k, v in group.items() if k in self._known and k not in MASKS}
         values = {k: number(self.who, k, v) for k, v in known.items()}
         self.opt.param_groups[i].update(values)
@@ -174,7 +192,7 @@ class Part:
     def follow(self, members: Sequence[Members]) -> None:
         """Go on where the tensors are now, if that is not where they were."""
         tensors = [p for some in members for p in some.params]
-        here = [local(p) for p in tensors] if self._distributed else tensors
+        here = [local(p) for p in tensors] if self._spread else tensors
         if self._watch.moved(here) < 0:
             return
         if len(tensors) != len(self.arrays):
@@ -184,8 +202,7 @@ class Part:
             )
         views = [view for i, some in enumerate(members) for view in self._views(i, some)]
         was = {id(p): k for k, p in enumerate(self.tensors)}
-        sources = [was.get(id(p), -1) for p in tensors]
-        move(self.opt, [array for array, _ in views], sources)
+        move(self.opt, [array for array, _ in views], [was.get(id(p), -1) for p in tensors])
         self._watch_over(tensors, views)
 
     def step(self, members: Sequence[Members], loss: float | None) -> bool:
@@ -194,18 +211,21 @@ class Part:
         self.follow(members)
         params = [p for some in members for p in some.params]
         grads = [p.grad for p in params]
+        if self._spread:
+            grads = self._local(params, grads)
         given = [g for g in grads if g is not None]
-        if self._plain(given):
+        if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
-            made = self.opt.step(_split(members, self._looked_at(params, grads)), loss=loss)
+            made = self.opt.step(split(members, self._looked_at(params, grads)), loss=loss)
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
 
-    def _plain(self, given: list[Any]) -> bool:
-        """Whether the memory of the gradients is all there is to them."""
-        return not (self._distributed or any(map(is_negative, given)))
+    def _local(self, params: list[Any], grads: list[Any]) -> list[Any]:
+        """What is here of the gradients."""
+        named = zip(self._labels(), params, grads, strict=True)
+        return [gradient(self.who, f"the gradient of {x}", p, g) for x, p, g in named]
 
     def _try(
         self,
@@ -220,15 +240,16 @@ class Part:
             if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
                 ready[i] = ready[i].permute(self.axes[i])
         try:
-            return self.opt.step(_split(members, ready), loss=loss)
+            return self.opt.step(split(members, ready), loss=loss)
         except NonFiniteError:
             raise
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
             looked = self._looked_at(params, grads)
-        return self.opt.step(_split(members, looked), loss=loss)
+        return self.opt.step(split(members, looked), loss=loss)
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
+        grads = self._local(params, grads)
         return [
             as_gradient(self.who, f"the gradient of {label}", g, local(p).shape, axes)
             for label, p, g, axes in zip(self._labels(), params, grads, self.axes, strict=True)
@@ -242,7 +263,7 @@ def _structured(some: Members, values: list[Any]) -> Any:
     return values if some.names is None else dict(zip(some.names, values, strict=True))
 
 
-def _split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
+def split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
     """A list, or a dict by name, for each group."""
     out, at = [], 0
     for some in members:

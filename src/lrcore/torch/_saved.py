@@ -15,8 +15,9 @@ from .._optimizer.state import groups_of, looked_at, plain, save
 from .._optimizer.state import load as load_rule
 from ._flags import DECOUPLED, REFUSED, defaults_of_torch
 from ._part import FIXED, Part
+from ._spread import local
 from ._state import named, step_name
-from ._tensors import local, view
+from ._tensors import view
 
 if TYPE_CHECKING:
     from .._optimizer.tree import Leaf
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["counted", "fitting", "load", "plain_values", "read", "values_of"]
 
 #: What a saved group has besides its values.
-COUNTERS = ("t", "scale", "good_steps", "estimates", "training")
+COUNTERS = ("t", "scale", "good_steps", "estimates", "training", "own_t")
 #: Names of hyper-parameters that schedulers of torch put into groups, too.
 OF_SCHEDULERS = {"max_lr"}
 HYPERS = {name for row in RULES.values() for name in row.hypers} - OF_SCHEDULERS
@@ -151,7 +152,7 @@ def load(
     ready = []
     for part, members in owner._members():
         wanted = [entries.get(id(p)) for some in members for p in some.params]
-        given = [groups[owner._number(some)] for some in members]
+        given = [owner._saved_for(some, groups) for some in members]
         ready.append((part, _state_of(who, part, wanted, given)))
     for part, state in ready if len(ready) > 1 else ():
         looked_at(part.opt, who, state, True, True, [])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import weakref
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,13 +13,14 @@ from .._optimizer import Optimizer as Rule
 from .._optimizer.moving import renew
 from .._optimizer.saved import PASSING, check_convertible
 from ._part import Part
+from ._spread import like
 from ._tensors import as_tensor
 
 if TYPE_CHECKING:
     from .._optimizer.slots import Slot
     from ._optimizer import Optimizer
 
-__all__ = ["Entry", "State", "entry_of", "named", "step_name"]
+__all__ = ["Entry", "Places", "State", "entry_of", "named", "step_name"]
 
 
 def named(kind: type[Rule], kept: tuple[str, ...]) -> Mapping[str, str]:
@@ -74,7 +76,7 @@ def entry_of(part: Part, k: int) -> dict[str, Any]:
     for name, array in arrays.items():
         if name in names:
             axes = part.axes[k] if array.shape == part.arrays[k].shape else None
-            out[names[name]] = as_tensor(array, axes)
+            out[names[name]] = like(part.tensors[k], as_tensor(array, axes))
     return out
 
 
@@ -86,9 +88,9 @@ class Entry(dict[str, Any]):
     before that is an error.
     """
 
-    _home: tuple[_Live, Any, dict[str, Any]] | None = None
+    _home: tuple[Live, Any, dict[str, Any]] | None = None
 
-    def _bound(self) -> _Live | None:
+    def _bound(self) -> Live | None:
         """The state of the optimizer, as long as the tensors here are those it uses."""
         if self._home is None:
             return None
@@ -154,14 +156,7 @@ class State(MutableMapping[Any, Any]):
     """
 
     def __init__(self, owner: Optimizer) -> None:
-        live = _Live(owner)
-        self._now: _Live | dict[Any, Any] = live
-        #: What was assigned to entries and does not fit there; to be looked at before a step.
-        self.loose, self.check = live.loose, live.check
-
-    def past(self, entries: dict[Any, Any]) -> None:
-        """Be of no optimizer any longer, but a dict of these entries."""
-        self._now = entries
+        self._now: Live | dict[Any, Any] = Live(owner)
 
     def __getitem__(self, param: Any) -> Any:
         return self._now[param]
@@ -194,9 +189,11 @@ class State(MutableMapping[Any, Any]):
         self._now.clear()
 
     def replace(self, entries: Mapping[Any, Any]) -> None:
-        """Take over the states of all parameters; those without one begin anew."""
-        assert isinstance(self._now, _Live)
-        self._now.replace(entries)
+        """Give the optimizer other entries; those that were here stay here."""
+        if isinstance(self._now, Live) and entries is not self:
+            live, before = self._now, {p: dict(entry) for p, entry in self._now.items()}
+            live.replace(entries)
+            live.places.shown, self._now = None, before
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -205,39 +202,65 @@ class State(MutableMapping[Any, Any]):
         return dict, ({p: dict(entry) for p, entry in self.items()},)
 
 
-class _Live(MutableMapping[Any, Any]):
+class Places:
+    """Where an optimizer finds the parameters of its state. It keeps no optimizer alive."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, tuple[Part, int]] = {}
+        #: What was assigned to entries and does not fit there.
+        self.loose: dict[int, tuple[Any, str, Any]] = {}
+        self.shown: weakref.ref[State] | None = None
+
+    def state_of(self, owner: Optimizer) -> State:
+        """The state of an optimizer, the one that somebody has already if there is one."""
+        known = None if self.shown is None else self.shown()
+        if known is None:
+            known = State(owner)
+            self.shown = weakref.ref(known)
+        return known
+
+    def of(self, param: Any, parts: Sequence[Part]) -> tuple[Part, int] | None:
+        """The part that has a tensor, and as which."""
+        found = self.found.get(id(param))
+        if found is None or not found[0].has(param, found[1]):
+            self.found = {id(p): (part, k) for part in parts for k, p in enumerate(part.tensors)}
+            found = self.found.get(id(param))
+        return found
+
+    def check(self, who: str) -> None:
+        """Refuse to go on with an entry that does not fit its parameter."""
+        for param, name, value in self.loose.values():
+            part, k = self.found.get(id(param), (None, 0))
+            if part is not None and part.has(param, k):
+                raise ValueError(
+                    f"{who}: the state {name!r} of {part.label(k)} must keep its shape, got one of "
+                    f"shape {tuple(value.shape)}; opt.state[other] = entry gives it to another "
+                    "parameter"
+                )
+        self.loose.clear()
+
+
+class Live(MutableMapping[Any, Any]):
     """The state of an optimizer, looked up where it is."""
 
     def __init__(self, owner: Optimizer) -> None:
-        self._owner = owner
-        self._places: dict[int, tuple[Part, int]] = {}
-        self.loose: dict[int, tuple[Any, str, Any]] = {}
+        self._owner, self.places = owner, owner._places
 
     # ---------------------------------------------------------------- where a parameter is
 
-    def _place(self, param: Any) -> tuple[Part, int] | None:
-        """The part that has a tensor, and as which."""
-        found = self._places.get(id(param))
-        if found is None or not found[0].has(param, found[1]):
-            self._places = {
-                id(p): (part, k) for part in self._owner._parts for k, p in enumerate(part.tensors)
-            }
-            found = self._places.get(id(param))
-        return found
-
     def place(self, param: Any) -> tuple[Part, int]:
-        """The same, of one that may just have been put into a group."""
-        found = self._place(param)
+        """The part that has a tensor, which may just have been put into a group, and as which."""
+        found = self.places.of(param, self._owner._parts)
         if found is None:
             self._owner._follow()
-            found = self._place(param)
+            found = self.places.of(param, self._owner._parts)
         if found is None:
             raise KeyError("the optimizer has no such parameter")
         return found
 
     def has(self, param: Any, arrays: Mapping[str, Any]) -> bool:
         """Whether these are the arrays beside a parameter."""
-        found = self._place(param)
+        found = self.places.of(param, self._owner._parts)
         if found is None:
             return False
         own = found[0].opt._layout.arrays[found[1]]
@@ -264,7 +287,7 @@ class _Live(MutableMapping[Any, Any]):
         part, k = self.place(param)
         slots = part.opt._layout.slots_at(type(part.opt), k)
         renew(part.opt, k, self._read(part, k, slots, entry))
-        self.loose.pop(id(param), None)
+        self.places.loose.pop(id(param), None)
 
     def _read(self, part: Part, k: int, slots: list[Slot], entry: Any) -> dict[str, Any] | None:
         """An entry under our names, found to fit a parameter; None: it begins anew."""
@@ -289,7 +312,7 @@ class _Live(MutableMapping[Any, Any]):
         for part, k, found in ready:
             if found or part.opt._plan.age(k):
                 renew(part.opt, k, found)
-        self.loose.clear()
+        self.places.loose.clear()
 
     def clear(self) -> None:
         """Let all parameters begin anew."""
@@ -302,7 +325,7 @@ class _Live(MutableMapping[Any, Any]):
         return self[param]
 
     def __contains__(self, param: object) -> bool:
-        found = self._place(param)
+        found = self.places.of(param, self._owner._parts)
         return found is not None and bool(entry_of(*found))
 
     def __iter__(self) -> Iterator[Any]:
@@ -332,14 +355,14 @@ class _Live(MutableMapping[Any, Any]):
         if name not in {names[a] for a in part.opt._layout.arrays[k] if a in names}:
             return self._set_number(part, k, name, names, given)
         if given.shape != here.shape:
-            self.loose[id(param)] = (param, name, given)
+            self.places.loose[id(param)] = (param, name, given)
             return given
         if given.dtype.is_floating_point != here.dtype.is_floating_point:
             raise TypeError(f"the state {name!r} must be {here.dtype}, got {given.dtype}")
         with torch.no_grad():
             here.copy_(given)
-        if id(param) in self.loose and self.loose[id(param)][1] == name:
-            del self.loose[id(param)]
+        if id(param) in self.places.loose and self.places.loose[id(param)][1] == name:
+            del self.places.loose[id(param)]
         return here
 
     def _set_number(
@@ -359,15 +382,3 @@ class _Live(MutableMapping[Any, Any]):
         ]
         plan.rebind(k, part.opt._layout.stores[k], age, scalars)
         return given
-
-    def check(self) -> None:
-        """Refuse to go on with an entry that does not fit its parameter."""
-        for param, name, value in self.loose.values():
-            found = self._place(param)
-            if found is not None:
-                raise ValueError(
-                    f"{type(self._owner).__name__}: the state {name!r} of "
-                    f"{found[0].label(found[1])} must keep its shape, got one of shape "
-                    f"{tuple(value.shape)}; opt.state[other] = entry gives it to another parameter"
-                )
-        self.loose.clear()

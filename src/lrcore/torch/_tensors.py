@@ -7,23 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.distributed.tensor import DTensor
 
 from .. import RowGrad
 from .._optimizer.slots import bfloat16
+from ._spread import local
 
-__all__ = ["as_array", "as_gradient", "as_tensor", "local", "view"]
+__all__ = ["as_array", "as_gradient", "as_tensor", "view"]
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 LAYOUTS = {
     torch.sparse_coo: "sparse; make the layer with sparse=False",
     torch.sparse_csr: "sparse; call to_dense() on it",
 }
-
-
-def local(t: Any) -> Any:
-    """The part of a distributed tensor that is here; any other tensor itself."""
-    return t._local_tensor if isinstance(t, DTensor) else t
 
 
 def _problem(t: Any) -> tuple[type[Exception], str] | None:
@@ -46,6 +41,8 @@ def _problem(t: Any) -> tuple[type[Exception], str] | None:
         return TypeError, "real, got a complex one; optimize torch.view_as_real(...) of it"
     if t.dtype not in FLOATS:
         return TypeError, f"float16, bfloat16, float32 or float64, got {t.dtype}"
+    if t.is_nested or (t.data_ptr() == 0 and t.numel() > 0):
+        return TypeError, f"a tensor with memory of its own, got a {type(t).__name__}"
     return None
 
 
@@ -95,7 +92,6 @@ def as_tensor(a: NDArray[Any], axes: tuple[int, ...] | None = None) -> Any:
 
 def as_gradient(who: str, what: str, g: Any, shape: torch.Size, axes: tuple[int, ...]) -> Any:
     """A gradient in the form that a step takes it in, or an error that names it."""
-    g = local(g)
     if g is None:
         return None
     if isinstance(g, torch.Tensor) and g.layout == torch.sparse_coo and g.sparse_dim() == 1:
