@@ -42,7 +42,8 @@ class Optimizer(torch.optim.Optimizer):
         of_torch = flags_of_torch(cls.__name__)
         flags = {k: v for k, v in of_torch.items() if is_flag(cls, k)} | flags
         self._kind = rule_of(cls, flags)
-        self._options = {"nonfinite": "ignore", **whole}
+        adapts = hasattr(whole.get("loss_scale"), "after")  # it learns from steps it skips
+        self._options = {"nonfinite": "skip" if adapts else "ignore", **whole}
         self._parts: list[Part] = []
         self._places, self.made = Places(), False
         super().__init__(params, {**values, **{"maximize": False} | values, **flags})

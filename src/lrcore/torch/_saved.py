@@ -233,7 +233,9 @@ def read(
         optional[f"{name}_scale"] = f"{opt.torch_names.get(name) or name}_scale"
     found = {n: v for n, v in (entry or {}).items() if v is not None}
     if not found:
-        return None if names or not absent else {"t": absent}
+        age = absent if entry is None else t
+        nothing = not names and kept.keys() <= saved.PASSING and "t" not in opt.torch_names
+        return {"t": age} if age and nothing else None
     has, wanted = set(found) - {step}, set(names.values())
     if not wanted <= has <= wanted | set(optional.values()):
         raise ValueError(
@@ -297,4 +299,6 @@ def _array(
         wanted = tuple(shape[axes.index(d)] for d in range(len(axes))) if like_p else shape
         if tuple(value.shape) != wanted:
             raise ValueError(f"{what} must have the shape {wanted}, got {tuple(value.shape)}")
+    if value.dtype == torch.int16:  # the lower half of a split parameter
+        value = value.view(torch.uint16)
     return view(what, value.permute(axes) if like_p else value)

@@ -184,6 +184,14 @@ class State(MutableMapping[Any, Any]):
         """Pairs of a parameter and its entry."""
         return self._now.items()
 
+    def pop(self, param: Any, *default: Any) -> Any:
+        """The entry of a parameter, which begins anew."""
+        if param not in self and default:
+            return default[0]
+        entry = self[param]
+        del self[param]
+        return entry
+
     def clear(self) -> None:
         """Let all parameters begin anew."""
         self._now.clear()

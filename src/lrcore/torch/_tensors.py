@@ -87,6 +87,8 @@ def as_tensor(a: NDArray[Any], axes: tuple[int, ...] | None = None) -> Any:
         a = a.transpose(np.argsort(axes))
     if a.dtype.kind == "V":  # bfloat16
         return torch.from_numpy(a.view(np.uint16)).view(torch.bfloat16)
+    if a.dtype == np.uint16:  # which torch cannot pickle
+        return torch.from_numpy(a.view(np.int16))
     return torch.from_numpy(a)
 
 
