@@ -57,6 +57,7 @@ class Accelerated:
 
     def __init__(self, library, **options):
         accelerate = framework("accelerate")
+        accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
         self.acc = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2, **options)
         net = model()
         opt = library.AdamW(net.parameters(), lr=0.05)
