@@ -253,6 +253,27 @@ def zero_of_fewer_parameters_than_processes(rank):
 
 
 @check
+def zero_under_a_scaler(rank):
+    """Every process has the gradients of all parameters, and sees the same overflow."""
+    made = []
+    for optim in (lrcore.torch, torch.optim):
+        net = DDP(model())
+        opt = ZeroRedundancyOptimizer(net.parameters(), optimizer_class=optim.AdamW, lr=0.01)
+        scaler = torch.amp.GradScaler("cpu")
+        for i, (x, y) in enumerate(batches(seed=rank)):
+            opt.zero_grad()
+            loss = torch.nn.functional.mse_loss(net(x), y)
+            loss = loss * float("inf") if i == 2 and rank == 1 else loss
+            scaler.scale(loss).backward()
+            scaler.step(opt)
+            scaler.update()
+        assert [int(entry["step"]) for entry in opt.optim.state.values()] == [STEPS - 1] * 3
+        same_everywhere(params(net))
+        made.append(params(net))
+    close(*made)
+
+
+@check
 def zero_where_one_process_has_less_data(rank):
     made = []
     for optim in (lrcore.torch, torch.optim):
