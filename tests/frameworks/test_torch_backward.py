@@ -7,19 +7,16 @@ import warnings
 
 import numpy as np
 import pytest
-from support import message_of, missing
-
-try:
-    import torch
-except ImportError:
-    missing("torch")
+from oracles.harness import framework
+from support import message_of
 
 import lrcore
-import lrcore.torch as lt
 from lrcore import schedules
 from lrcore._hyper import RULES
 
 pytestmark = pytest.mark.frameworks
+torch = framework("torch")
+lt = framework("lrcore.torch")
 
 KINDS = [getattr(lt, name) for name in lrcore.optimizers.__all__]
 ALONE = [kind for kind in KINDS if RULES[kind.kind.rule].scope != "group"]
