@@ -5,7 +5,6 @@ from importlib import import_module
 import pytest
 from support import missing
 
-
 #: Of a file all of whose tests need a framework, which it may import at its top.
 ALL_MARKED = "\npytestmark = pytest.mark.frameworks\n"
 
