@@ -176,8 +176,6 @@ class Single(Part):
 
     def fire(self, p: Any) -> None:
         """Make the step, and free the gradient."""
-        if not self.run.steps:
-            _check_alone(p)
         self.step(self.members, None)
         self.run.steps += 1
         p.grad = None
@@ -192,6 +190,8 @@ class Hook:
     def __call__(self, p: Any) -> None:
         part = self.part()
         if part is not None and not part.run.paused:
+            if not part.run.steps:
+                _check_alone(p)
             part.fire(p)
 
     def __reduce__(self) -> tuple[Any, ...]:
