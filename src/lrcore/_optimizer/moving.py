@@ -84,6 +84,7 @@ def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> Non
             found = entry.get("estimates", {}) if entry else {}
             scalars = [float(found.get(n, x)) for n, x in zip(row.scalars, first, strict=True)]
         opt._plan.rebind(i, store, age, scalars)
+        opt._plan.t = max(opt._plan.t, age)  # schedules go by it
 
 
 def _said(leaf: Leaf) -> str:
