@@ -1,0 +1,36 @@
+"""lrcore for Keras 3, with TensorFlow or PyTorch behind it, on the CPU.
+
+The optimizers are those of :mod:`lrcore.optimizers`, one class each, under their names here and in
+Keras (``NAdam`` and ``Nadam``), with the arguments of Keras::
+
+    model.compile(optimizer=lrcore.keras.AdamW(1e-3), loss="mse")
+
+`Schedule` makes a schedule of lrcore one of Keras. The callbacks are in
+:mod:`lrcore.keras.callbacks`. Importing this imports keras.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import keras as _keras  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "keras":
+        raise
+    raise ModuleNotFoundError(
+        "lrcore.keras: keras must be installed, got none; pip install 'lrcore[keras]', and "
+        "tensorflow or torch",
+        name="keras",
+    ) from None
+
+from ._classes import CLASSES
+from ._optimizer import Optimizer
+from .schedules import Schedule
+
+globals().update(CLASSES)
+__all__ = ["Optimizer", "Schedule", *CLASSES]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
