@@ -150,6 +150,10 @@ def _adagrad(out: Values, given: Mapping[str, Any]) -> None:
     out["eps"] = 0.0
 
 
+def _rmsprop(out: Values, given: Mapping[str, Any]) -> None:
+    out["eps_inside"] = True
+
+
 def _nadam(out: Values, given: Mapping[str, Any]) -> None:
     out["momentum_decay"] = 1.0
 
@@ -173,6 +177,7 @@ MEANINGS: dict[str, Callable[[Values, Mapping[str, Any]], None]] = {
     "adam": _adam,
     "adamw": _adam,
     "adagrad": _adagrad,
+    "rmsprop": _rmsprop,
     "nadam": _nadam,
     "adafactor": _adafactor,
     "schedulefreeadamw": _schedulefree,
