@@ -5,8 +5,7 @@ Keras (``NAdam`` and ``Nadam``), with the arguments of Keras::
 
     model.compile(optimizer=lrcore.keras.AdamW(1e-3), loss="mse")
 
-`Schedule` makes a schedule of lrcore one of Keras. The callbacks are in
-:mod:`lrcore.keras.callbacks`. Importing this imports keras.
+`Schedule` makes a schedule of lrcore one of Keras; the other names are callbacks of ``model.fit``. Importing this imports keras.
 """
 
 from __future__ import annotations
@@ -24,12 +23,24 @@ except ModuleNotFoundError as error:
         name="keras",
     ) from None
 
+from . import callbacks
 from ._classes import CLASSES
 from ._optimizer import Optimizer
+from .callbacks import EvaluateAverage, LearningRateScheduler, LRFinder, Monitor, ReduceLROnPlateau
 from .schedules import Schedule
 
 globals().update(CLASSES)
-__all__ = ["Optimizer", "Schedule", *CLASSES]
+__all__ = [
+    "EvaluateAverage",
+    "LRFinder",
+    "LearningRateScheduler",
+    "Monitor",
+    "Optimizer",
+    "ReduceLROnPlateau",
+    "Schedule",
+    "callbacks",
+]
+__all__ += list(CLASSES)
 
 if TYPE_CHECKING:
 

@@ -185,12 +185,12 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         ValueError
             It is of another rule, or of other variables. The rule's state is then as it was.
         """
-        keys = [k for k in store if k != TEXT and not k.startswith(ARRAY.format(""))]
-        if TEXT in store and self._host.core is not None:
+        names = list(store.keys())  # all that a store of Keras has in common with a dict
+        count = sum(name.startswith(ARRAY.format("")) for name in names)
+        if TEXT in names and self._host.core is not None:
             text = np.asarray(store[TEXT]).tobytes().decode()
-            count = sum(k.startswith(ARRAY.format("")) for k in store)
             self._host.load(text, [np.asarray(store[ARRAY.format(i)]) for i in range(count)])
-        super().load_own_variables({k: store[k] for k in keys})
+        super().load_own_variables({k: store[k] for k in names if not k.startswith(TEXT)})
 
 
 def _bound(
