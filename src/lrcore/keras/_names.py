@@ -170,6 +170,8 @@ def _muon(out: Values, given: Mapping[str, Any]) -> None:
     if given["rms_rate"] != 0.2:
         raise ValueError(f"rms_rate must be 0.2, got {given['rms_rate']!r}")
     out["adjust_lr_fn"] = "match_rms_adamw"
+    # Keras's decay goes by the rate without the ratio
+    out["adamw_weight_decay"] = (given["adam_weight_decay"] or 0.0) / (given["adam_lr_ratio"] or 1)
     out["adamw_eps"] = _hat(out["adamw_eps"], out["adamw_betas"][1])
 
 

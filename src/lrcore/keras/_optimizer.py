@@ -165,6 +165,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Plain data that `from_config` makes the same optimizer of, without its state."""
         config = super().get_config() | self._host.values
+        config = {k: v for k, v in config.items() if k in inspect.signature(type(self)).parameters}
         options = {k: v for k, v in self._host.options.items() if v != _names.OPTIONS[k]}
         return {k: _plain(v) for k, v in (config | options).items()}
 
