@@ -49,6 +49,8 @@ class Host:
         self.rate: float | None = None
         self.schedule: Schedule | None = None
         self._used: float | None = None  # the last rate but 0
+        self._paths: list[str] = []
+        self._decays: list[bool] = []
         self.places: list[tuple[int, str]] = []  # of each variable: its group, and its name there
         self.hypers = self._checked(values)
         #: Which hyper-parameters are the rate, and times what.
@@ -83,22 +85,31 @@ class Host:
         self.follows = _names.factors(self.rule, values)
         self.rate_inside = _names.rate_inside(self.rule) and bool(hypers["momentum"])
 
-    def build(
-        self, arrays: Sequence[Array], paths: Sequence[str], decays: Sequence[bool]
-    ) -> Optimizer:
-        """Make the optimizer of lrcore for arrays that are updated in place."""
+    def build(self, memory: Any, paths: Sequence[str], decays: Sequence[bool]) -> None:
+        """Get to know the variables, and begin if they have their values."""
+        self._paths, self._decays = list(paths), list(decays)
+        self.finish(memory)
+
+    def finish(self, memory: Any) -> None:
+        """Make the optimizer of lrcore, as soon as the variables have values."""
+        if self.core is None and self._paths and memory.pull():
+            self._begin(memory.arrays)
+
+    def _begin(self, arrays: Sequence[Array]) -> None:
+        paths, decays = self._paths, self._decays
         groups = _names.groups_of(self.rule, self.values, arrays, paths)
         self.places = [(0, "")] * len(arrays)
         given, mask = [], []
         for g, (members, own) in enumerate(groups):
-            names = {f"{paths[i]}#{i}" if paths.count(paths[i]) > 1 else paths[i]: i for i in members}
+            names = {
+                f"{paths[i]}#{i}" if paths.count(paths[i]) > 1 else paths[i]: i for i in members
+            }
             for name, i in names.items():
                 self.places[i] = (g, name)
             given.append({"params": {name: arrays[i] for name, i in names.items()}, **own})
             mask.append({name: decays[i] for name, i in names.items()})
         masked = {} if all(decays) else {"decay_mask": mask}
         self.core = self._make(given, self.hypers, **masked)
-        return self.core
 
     def step(self, rate: float, iterations: float, loss: float, grads: Sequence[Any]) -> None:
         """Make a step; a gradient is None where there is none, a loss NaN.

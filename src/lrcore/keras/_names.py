@@ -55,6 +55,7 @@ BESIDES = {
     "muon": {"exclude_layers", "exclude_embeddings", "adam_lr_ratio", "rms_rate"},
 }
 
+
 def _of(kind: Any) -> Parameters:
     """The arguments that a class of Keras names."""
     unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -87,7 +88,9 @@ def _peers() -> dict[str, type[Any]]:
 
 def _ours(rule: type[Optimizer]) -> Parameters:
     return {
-        k: p for k, p in inspect.signature(rule).parameters.items() if k not in ("params", "options")
+        k: p
+        for k, p in inspect.signature(rule).parameters.items()
+        if k not in ("params", "options")
     }
 
 

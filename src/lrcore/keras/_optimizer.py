@@ -96,17 +96,21 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         paths = [str(getattr(v, "path", v.name)) for v in kept]
         memory = Memory(self._host, kept, paths)
         self._places = {self._var_key(v): i for i, v in enumerate(kept)}
-        self._host.build(memory.arrays, paths, [self._use_weight_decay(v) for v in kept])
         self._memory = memory
+        self._host.build(memory, paths, [self._use_weight_decay(v) for v in kept])
 
     @property
     def core(self) -> Own | None:
         """The optimizer of lrcore that makes the steps; None until this one is built."""
+        if self._memory is not None:
+            self._host.finish(self._memory)
         return self._host.core
 
     # --------------------------------------------------------------------------- the step
 
-    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+    def _backend_update_step(
+        self, grads: Any, trainable_variables: Any, learning_rate: Any
+    ) -> None:
         present = [self._places[self._var_key(v)] for v in trainable_variables]
         rate = 0.0 if self._host.schedule is not None else learning_rate
         loss, self._loss = self._loss, None
@@ -154,7 +158,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         self._moved("train")
 
     def _moved(self, how: str) -> None:
-        core = self._host.core
+        core = self.core
         if core is not None and core.two_points and core.training == (how == "eval"):
             self._memory.pull()
             getattr(core, how)()
@@ -172,7 +176,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def save_own_variables(self, store: Any) -> None:
         """Put the state into a store of Keras."""
         super().save_own_variables(store)
-        if self._host.core is not None:
+        if self.core is not None:
             text, arrays = self._host.save()
             store[TEXT] = np.frombuffer(text.encode(), np.uint8)
             for i, a in enumerate(arrays):
@@ -188,7 +192,7 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         """
         names = list(store.keys())  # all that a store of Keras has in common with a dict
         count = sum(name.startswith(ARRAY.format("")) for name in names)
-        if TEXT in names and self._host.core is not None:
+        if TEXT in names and self.core is not None:
             text = np.asarray(store[TEXT]).tobytes().decode()
             self._host.load(text, [np.asarray(store[ARRAY.format(i)]) for i in range(count)])
         super().load_own_variables({k: store[k] for k in names if not k.startswith(TEXT)})

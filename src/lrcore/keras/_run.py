@@ -58,7 +58,9 @@ class Kept:
         unique = {id(v): v for v in [*model.variables, *optimizer.variables]}
         self._values = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in unique.values()]
         self._own = inner(optimizer) if isinstance(inner(optimizer), Optimizer) else None
-        self._state = self._own._host.save() if self._own is not None else None
+        self._state = (
+            self._own._host.save() if self._own is not None and self._own.core is not None else None
+        )
 
     def put_back(self) -> None:
         """Give every variable the value it had, and the rule its state."""

@@ -94,13 +94,19 @@ class Memory:
             _room(int(np.prod(shape)), v.dtype.as_numpy_dtype).reshape(shape)
             for v, shape in zip(self._variables, self._shapes, strict=True)
         ]
-        with tf.init_scope():
-            self.pull()
 
-    def pull(self) -> None:
-        """Read all variables; not in a graph."""
-        for own, v in zip(self.arrays, self._variables, strict=True):
-            np.copyto(own, np.asarray(v.read_value()))
+    def pull(self) -> bool:
+        """Read all variables; False if there are some that have no value yet.
+
+        Those of a model that is made while a ``tf.function`` is traced have one when it is called.
+        """
+        with tf.init_scope():
+            found = [np.asarray(v.read_value()) for v in self._variables]
+        if [a.shape for a in found] != self._shapes:
+            return False
+        for own, a in zip(self.arrays, found, strict=True):
+            np.copyto(own, a)
+        return True
 
     def push(self) -> None:
         """Assign all variables; not in a graph."""
@@ -190,6 +196,8 @@ class Memory:
         *flat: Any,
     ) -> list[Array]:
         """What the graph calls: arrays in, arrays out."""
+        if self._host.core is None:
+            self._host.finish(self)
         numbers, rest = [float(x) for x in flat[:3]], iter(flat[3:])
         grads = [(next(rest), next(rest)) if s else next(rest) for s in sparse]
         named = {i: g[0] for i, g in zip(present, grads, strict=True) if i in rows}

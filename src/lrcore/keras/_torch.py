@@ -51,13 +51,13 @@ class Memory:
             for path, v in zip(self._paths, self._variables, strict=True)
         ]
 
-    def pull(self) -> None:
-        """Follow variables whose memory is another than it was."""
-        if self._at != [v.value.data_ptr() for v in self._variables]:
-            core = self._host.core
-            assert core is not None
+    def pull(self) -> bool:
+        """Follow variables whose memory is another than it was; True, since all have values."""
+        core = self._host.core
+        if core is not None and self._at != [v.value.data_ptr() for v in self._variables]:
             self.arrays = self._found()
             rebind(core, self.arrays, self._host.places)
+        return True
 
     def push(self) -> None:
         """Nothing to do: what is written is in the variables."""
