@@ -7,7 +7,7 @@ import math
 import keras_runs as runs
 import numpy as np
 import pytest
-from keras_runs import ON_TENSORFLOW, SHAPES, applied, gradients, keras, off, same_bits, variables
+from keras_runs import ON_TENSORFLOW, applied, gradients, keras, off, same_bits, variables
 
 import lrcore
 import lrcore.keras
@@ -164,7 +164,7 @@ def test_a_class_says_what_it_is(name):
     assert issubclass(kind, keras.optimizers.Optimizer)
     assert kind.rule is getattr(lrcore, name)
     assert f":class:`lrcore.{name}`" in kind.__doc__
-    assert list(inspect.signature(kind).parameters)[0] == "learning_rate"
+    assert next(iter(inspect.signature(kind).parameters)) == "learning_rate"
     assert set(lrcore.keras.CLASSES) <= set(lrcore.keras.__all__)
 
 

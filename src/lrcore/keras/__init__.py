@@ -5,7 +5,8 @@ Keras (``NAdam`` and ``Nadam``), with the arguments of Keras::
 
     model.compile(optimizer=lrcore.keras.AdamW(1e-3), loss="mse")
 
-`Schedule` makes a schedule of lrcore one of Keras; the other names are callbacks of ``model.fit``. Importing this imports keras.
+`Schedule` makes a schedule of lrcore one of Keras; the other names are callbacks of ``model.fit``.
+Importing this imports keras.
 """
 
 from __future__ import annotations

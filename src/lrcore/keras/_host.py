@@ -154,7 +154,8 @@ class Host:
     def save(self) -> tuple[str, list[Array]]:
         """What a run needs to go on: a text, and the arrays that it counts."""
         assert self.core is not None
-        state, arrays = self.core.state_dict(), []
+        state = self.core.state_dict()
+        arrays: list[Array] = []
         groups = [
             [self._entry(group["params"][leaf], arrays) for leaf in group["params"]]
             for group in state["param_groups"]
@@ -217,7 +218,7 @@ class Host:
 def rebind(core: Optimizer, arrays: Sequence[Array], places: Sequence[tuple[int, str]]) -> None:
     """Let an optimizer go on with other arrays, equal in form to those it has."""
     layout = core._layout
-    order = {place: array for place, array in zip(places, arrays, strict=True)}
+    order = dict(zip(places, arrays, strict=True))
     leaves = [replace(leaf, array=order[leaf.group, leaf.path]) for leaf in layout.leaves]
     for old, new in zip(layout.leaves, leaves, strict=True):
         if old.form != new.form:

@@ -10,8 +10,8 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import keras
 
@@ -70,6 +70,10 @@ BASE: Parameters = next(
     for found in [_of(base)]
     if "learning_rate" in found
 )
+#: The optimizers that Keras has, by the names of rules.
+PEERS: dict[str, type[Any]] = {
+    name.lower(): kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind)
+}
 #: The options of lrcore that an optimizer of Keras has besides: what Keras has itself is left out.
 REFUSED = {"clip_norm", "clip_value", "ema", "swa", "loss_scale", "zero_grads", "state_file"}
 REFUSED |= {"master", "decay_mask"}
@@ -78,12 +82,6 @@ OPTIONS: Values = {
     **{k: None for k in MASKS if k not in REFUSED},
     "nonfinite": "ignore",
 }
-
-
-@cache
-def _peers() -> dict[str, type[Any]]:
-    kinds = {name.lower(): getattr(keras.optimizers, name) for name in dir(keras.optimizers)}
-    return {name: kind for name, kind in kinds.items() if inspect.isclass(kind)}
 
 
 def _ours(rule: type[Optimizer]) -> Parameters:
@@ -98,10 +96,9 @@ def _target(rule: str, name: str) -> str | tuple[str, int]:
     return NAMES.get(f"{rule}.{name}", NAMES.get(name, name))
 
 
-@cache
 def peer(rule: type[Optimizer]) -> type[Any] | None:
     """Keras's optimizer of that rule, if it has one whose arguments are known here."""
-    found = _peers().get(rule.rule)
+    found: type[Any] | None = PEERS.get(rule.rule)
     if found is None:
         return None
     ours = _ours(rule)
@@ -111,7 +108,6 @@ def peer(rule: type[Optimizer]) -> type[Any] | None:
     return found if known else None
 
 
-@cache
 def parameters(rule: type[Optimizer]) -> Parameters:
     """The arguments of the optimizer of Keras that is made of a rule."""
     found = peer(rule)
@@ -128,20 +124,16 @@ def parameters(rule: type[Optimizer]) -> Parameters:
     return {k: p.replace(annotation=p.empty) for k, p in {**mine, **more}.items()}
 
 
-# ------------------------------------------------------------------------ what is no matter of names
+# ---------------------------------------------------------------- what is no matter of names
 
 
 def _hat(eps: float, beta2: float) -> Any:
     """The epsilon that, added after the correction, does what Keras's does before it."""
-    return Lambda(_Hat(float(eps), float(beta2))) if eps else 0.0
+    return Lambda(partial(_corrected, float(eps), float(beta2))) if eps else 0.0
 
 
-class _Hat(NamedTuple):
-    eps: float
-    beta2: float
-
-    def __call__(self, t: int) -> float:
-        return self.eps / math.sqrt(1.0 - self.beta2 ** (t + 1))
+def _corrected(eps: float, beta2: float, t: int) -> float:
+    return eps / math.sqrt(1.0 - beta2 ** (t + 1))
 
 
 def _adam(out: Values, given: Mapping[str, Any]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from .. import optimizers
 from .._optimizer import Optimizer as Own
 from .._schedule import Schedule as OwnSchedule
 from . import _names
@@ -133,7 +131,6 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        who = self._host.who
         if isinstance(value, OwnSchedule):
             value = Schedule(value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)

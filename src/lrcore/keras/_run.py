@@ -57,14 +57,13 @@ class Kept:
             optimizer.build(model.trainable_variables)
         unique = {id(v): v for v in [*model.variables, *optimizer.variables]}
         self._values = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in unique.values()]
-        self._own = inner(optimizer) if isinstance(inner(optimizer), Optimizer) else None
-        self._state = (
-            self._own._host.save() if self._own is not None and self._own.core is not None else None
-        )
+        self._own = inner(optimizer)
+        own = isinstance(self._own, Optimizer) and self._own.core is not None
+        self._state = self._own._host.save() if own else None
 
     def put_back(self) -> None:
         """Give every variable the value it had, and the rule its state."""
         for variable, value in self._values:
             variable.assign(value)
-        if self._own is not None:
+        if self._state is not None:
             self._own._host.load(*self._state)

@@ -144,8 +144,9 @@ class Memory:
         """The step, on the copies."""
         given: list[Any] = [None] * len(self.arrays)
         for i, g in zip(present, grads, strict=True):
-            given[i] = RowGrad(*g, self._shapes[i]) if isinstance(g, tuple) else g
-        self._host.step(*numbers, given)
+            given[i] = RowGrad(g[0], g[1], self._shapes[i]) if isinstance(g, tuple) else g
+        rate, iterations, loss = numbers
+        self._host.step(rate, iterations, loss, given)
 
     # ------------------------------------------------------------------------- in a graph
 

@@ -189,8 +189,8 @@ class LRFinder(keras.callbacks.Callback):  # type: ignore[misc]
     Each batch is one update, and ``fit`` is stopped when the test is done; give it enough epochs,
     at most ``repeats * (steps + short)`` batches. Everything that Keras keeps in variables is put
     back before each part and at the end, and the state of the rule. The data go on: a part has
-    other batches than the one before, where `lrcore.lr_find` has the same. Where Keras's own
-    optimizer has a schedule, its rate cannot be set; optimizers of :mod:`lrcore.keras` may have one.
+    other batches than the one before, where `lrcore.lr_find` has the same. An optimizer of Keras
+    must have a rate that can be set, no schedule; those of :mod:`lrcore.keras` may have one.
 
     Examples
     --------
@@ -275,7 +275,7 @@ def _family(optimizer: Any) -> Family | None:
 
 
 class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
-    """Watch a training: is the learning rate right, does it diverge, overfit, stand still?
+    """Watch a training: whether the rate is right, whether it diverges, overfits or stands still.
 
     Parameters
     ----------
@@ -321,8 +321,10 @@ class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
         if isinstance(optimizer, Optimizer):
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
+            core = optimizer.core
+            assert core is not None
             self._watch = instruments.Monitor(
-                optimizer.core,
+                core,
                 lang=self._lang,
                 every=self._every,
                 on_divergence="ignore" if self._on_divergence == "stop" else self._on_divergence,

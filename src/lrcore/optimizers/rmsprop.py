@@ -41,11 +41,11 @@ class RMSprop(Optimizer):
 
     Notes
     -----
-    ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``, centered
-    ``g / (sqrt(v - mean^2) + eps)``; ``p -= lr d``, with momentum ``buf = momentum buf + d``,
-    ``p -= lr buf``. With eps_inside ``d = g / sqrt(v + eps)``. One to three state arrays. Tieleman & Hinton 2012, "Lecture 6.5"; centered is
-    Graves 2013, equations 38-45. Deviation: where rounding leaves ``v - mean^2`` below zero the
-    root is taken of 0, where torch returns NaN.
+    ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``, centered ``g / (sqrt(v - mean^2)
+    + eps)``; ``p -= lr d``, with momentum ``buf = momentum buf + d``, ``p -= lr buf``. With
+    eps_inside ``d = g / sqrt(v + eps)``. One to three state arrays. Tieleman & Hinton 2012,
+    "Lecture 6.5"; centered is Graves 2013, equations 38-45. Deviation: where rounding leaves ``v -
+    mean^2`` below zero the root is taken of 0, where torch returns NaN.
 
     Examples
     --------
