@@ -73,7 +73,7 @@ def _made(name: str) -> type[Optimizer]:
     }
     made = type(name, (Optimizer,), body)
     register: Any = keras.saving.register_keras_serializable(package="lrcore")
-    return register(made)  # type: ignore[no-any-return]
+    return register(made)
 
 
 #: By name; those that Keras spells otherwise under its name, too.

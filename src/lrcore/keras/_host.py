@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import isnan
 from typing import Any, TypeAlias
 
@@ -12,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optimizer import Optimizer
-from .._optimizer.layout import planned
+from .._optimizer.moving import move
 from .._schedule import Schedule
 from . import _names
 
-__all__ = ["Host", "rebind"]
+__all__ = ["Host"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -110,6 +109,14 @@ class Host:
             mask.append({name: decays[i] for name, i in names.items()})
         masked = {} if all(decays) else {"decay_mask": mask}
         self.core = self._make(given, self.hypers, **masked)
+
+    def move(self, arrays: Sequence[Array]) -> None:
+        """Let the optimizer go on with other memory of the variables."""
+        assert self.core is not None
+        order = dict(zip(self.places, arrays, strict=True))
+        leaves = self.core._layout.leaves
+        moved = [order[leaf.group, leaf.path] for leaf in leaves]
+        move(self.core, moved, range(len(leaves)))
 
     def step(self, rate: float, iterations: float, loss: float, grads: Sequence[Any]) -> None:
         """Make a step; a gradient is None where there is none, a loss NaN.
@@ -213,15 +220,3 @@ class Host:
         except ValueError as error:
             raise ValueError(f"{self.who}: {error}") from None
         self._used = given["rate"]
-
-
-def rebind(core: Optimizer, arrays: Sequence[Array], places: Sequence[tuple[int, str]]) -> None:
-    """Let an optimizer go on with other arrays, equal in form to those it has."""
-    layout = core._layout
-    order = dict(zip(places, arrays, strict=True))
-    leaves = [replace(leaf, array=order[leaf.group, leaf.path]) for leaf in layout.leaves]
-    for old, new in zip(layout.leaves, leaves, strict=True):
-        if old.form != new.form:
-            raise ValueError(f"{old.path} must keep its form, {old.form}, got {new.form}")
-    progress = core._progress
-    core._publish(*planned(type(core), layout._replace(leaves=leaves), progress), progress)

@@ -10,11 +10,12 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import keras
 
+from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import Optimizer
 from .._optimizer.options import GROUP, MASKS, WHOLE
@@ -98,6 +99,12 @@ def _target(rule: str, name: str) -> str | tuple[str, int]:
 
 def peer(rule: type[Optimizer]) -> type[Any] | None:
     """Keras's optimizer of that rule, if it has one whose arguments are known here."""
+    return _peer(rule.__name__)
+
+
+@cache
+def _peer(name: str) -> type[Any] | None:
+    rule: type[Optimizer] = getattr(optimizers, name)
     found: type[Any] | None = PEERS.get(rule.rule)
     if found is None:
         return None

@@ -21,7 +21,7 @@ __all__ = ["Optimizer"]
 TEXT, ARRAY = "lrcore", "lrcore_{}"
 
 
-class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
+class Optimizer(keras.optimizers.Optimizer):
     """What all optimizers of this module share. Made by its subclasses, one a rule.
 
     The arguments of a subclass are those of Keras's optimizer of its name, with Keras's defaults;
@@ -109,7 +109,8 @@ class Optimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:
-        present = [self._places[self._var_key(v)] for v in trainable_variables]
+        places, key = self._places, self._var_key
+        present = [places[key(v)] for v in trainable_variables]
         rate = 0.0 if self._host.schedule is not None else learning_rate
         loss, self._loss = self._loss, None
         self._memory.step(rate, self._iterations, loss, grads, present)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .._optimizer.slots import bfloat16
-from ._host import Host, rebind
+from ._host import Host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +32,8 @@ def array(who: str, name: str, tensor: Any) -> NDArray[Any]:
         raise TypeError(f"{who}: {name} must be of a real floating dtype, got {tensor.dtype}")
     if tensor.dtype == torch.bfloat16:
         kind = bfloat16(who, f"{name} of dtype bfloat16")
-        return tensor.view(torch.int16).numpy().view(kind)  # type: ignore[no-any-return]
-    return tensor.numpy()  # type: ignore[no-any-return]
+        return tensor.view(torch.int16).numpy().view(kind)
+    return tensor.numpy()
 
 
 class Memory:
@@ -44,19 +44,20 @@ class Memory:
         self.arrays = self._found()
 
     def _found(self) -> list[NDArray[Any]]:
-        self._at = [v.value.data_ptr() for v in self._variables]
-        return [
-            array(self._host.who, path, v.value)
-            for path, v in zip(self._paths, self._variables, strict=True)
-        ]
+        tensors = [v.value for v in self._variables]
+        self._at = [x.data_ptr() for x in tensors]
+        return [array(self._host.who, *x) for x in zip(self._paths, tensors, strict=True)]
 
     def pull(self) -> bool:
         """Follow variables whose memory is another than it was; True, since all have values."""
-        core = self._host.core
-        if core is not None and self._at != [v.value.data_ptr() for v in self._variables]:
+        if self._host.core is not None and self._at != [x.data_ptr() for x in self._tensors()]:
             self.arrays = self._found()
-            rebind(core, self.arrays, self._host.places)
+            self._host.move(self.arrays)
         return True
+
+    def _tensors(self) -> list[Any]:
+        """What is behind the variables: as ``value`` says, without asking for scopes each time."""
+        return [v._value for v in self._variables]
 
     def push(self) -> None:
         """Nothing to do: what is written is in the variables."""
@@ -72,8 +73,16 @@ class Memory:
             )
         given: list[Any] = [None] * len(self._variables)
         for i, g in zip(present, grads, strict=True):
-            given[i] = array(self._host.who, f"the gradient of {self._paths[i]}", g)
+            given[i] = self._gradient(i, g)
         self.pull()
         number = float("nan") if loss is None else float(loss)
         self._host.step(float(rate), int(iterations), number, given)
-        torch.autograd.graph.increment_version([self._variables[i].value for i in present])
+        tensors = self._tensors()
+        torch.autograd.graph.increment_version([tensors[i] for i in present])
+
+    def _gradient(self, i: int, g: Any) -> NDArray[Any]:
+        try:
+            found: NDArray[Any] = g.numpy()
+            return found
+        except (TypeError, RuntimeError):  # bfloat16; or it is refused, with a reason
+            return array(self._host.who, f"the gradient of {self._paths[i]}", g)

@@ -28,7 +28,7 @@ __all__ = ["EvaluateAverage", "LRFinder", "LearningRateScheduler", "Monitor", "R
 ON_DIVERGENCE = Choice("stop", "warn", "raise", "ignore")
 
 
-class LearningRateScheduler(keras.callbacks.LearningRateScheduler):  # type: ignore[misc]
+class LearningRateScheduler(keras.callbacks.LearningRateScheduler):
     """Set the rate at the start of each epoch.
 
     Parameters
@@ -61,7 +61,7 @@ class LearningRateScheduler(keras.callbacks.LearningRateScheduler):  # type: ign
         super().__init__(epochs, verbose=verbose)
 
 
-class ReduceLROnPlateau(keras.callbacks.Callback):  # type: ignore[misc]
+class ReduceLROnPlateau(keras.callbacks.Callback):
     """Reduce the rate when a metric has stopped getting better: Keras's, and for schedules too.
 
     Parameters
@@ -134,7 +134,7 @@ class ReduceLROnPlateau(keras.callbacks.Callback):  # type: ignore[misc]
             print(f"epoch {epoch + 1}: learning rate {rate_of(optimizer):.6g}, was {before:.6g}")
 
 
-class EvaluateAverage(keras.callbacks.Callback):  # type: ignore[misc]
+class EvaluateAverage(keras.callbacks.Callback):
     """Validate, and end, at the average that a schedule-free rule keeps.
 
     Put first among the callbacks. `ScheduleFreeSGD` and `ScheduleFreeAdamW` train at one point and
@@ -165,7 +165,7 @@ class EvaluateAverage(keras.callbacks.Callback):  # type: ignore[misc]
         self._move("eval")
 
 
-class LRFinder(keras.callbacks.Callback):  # type: ignore[misc]
+class LRFinder(keras.callbacks.Callback):
     """A range test inside ``fit``: find a rate, and leave model and optimizer as they were.
 
     Parameters
@@ -274,7 +274,7 @@ def _family(optimizer: Any) -> Family | None:
     return named("LRFinder", name) if name in RULES else None
 
 
-class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
+class Monitor(keras.callbacks.Callback):
     """Watch a training: whether the rate is right, whether it diverges, overfits or stands still.
 
     Parameters

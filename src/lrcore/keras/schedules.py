@@ -13,7 +13,7 @@ __all__ = ["Schedule"]
 
 
 @keras.saving.register_keras_serializable(package="lrcore")
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule of lrcore as a ``LearningRateSchedule`` of Keras.
 
     Parameters
