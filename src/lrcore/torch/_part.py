@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
-from .. import NonFiniteError, Optimizer, _core
+from .. import Optimizer, _core
 from .._hyper import RULES
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
@@ -241,9 +241,7 @@ class Part:
                 ready[i] = ready[i].permute(self.axes[i])
         try:
             return self.opt.step(split(members, ready), loss=loss)
-        except NonFiniteError:
-            raise
-        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what it cannot give
             looked = self._looked_at(params, grads)
         return self.opt.step(split(members, looked), loss=loss)
 
