@@ -2,6 +2,7 @@
 
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 from torch_tools import RULES, Run, ours, scalars_in_float64, shapes_for, unrounded
@@ -28,7 +29,7 @@ MADE = {
     "ConstantLR": lambda s, o: s.ConstantLR(o, factor=0.4, total_iters=10),
     "LinearLR": lambda s, o: s.LinearLR(o, start_factor=0.1, total_iters=20),
     "ExponentialLR": lambda s, o: s.ExponentialLR(o, 0.9),
-    "PolynomialLR": lambda s, o: s.PolynomialLR(o, total_iters=30, power=2.0),
+    "PolynomialLR": lambda s, o: s.PolynomialLR(o, total_iters=STEPS + 1, power=2.0),
     "CosineAnnealingLR": lambda s, o: s.CosineAnnealingLR(o, 15, eta_min=1e-4),
     "CosineAnnealingWarmRestarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 6, T_mult=2),
     "LambdaLR": lambda s, o: s.LambdaLR(o, [lambda t: 1 / (1 + t), lambda t: 0.9**t]),
@@ -41,7 +42,7 @@ MADE = {
     ),
     "ReduceLROnPlateau": lambda s, o: s.ReduceLROnPlateau(o, factor=0.5, patience=2, cooldown=1),
     "SequentialLR": lambda s, o: s.SequentialLR(
-        o, [s.LinearLR(o, 0.1, total_iters=8), s.CosineAnnealingLR(o, 20)], [8]
+        o, [s.LinearLR(o, 0.1, total_iters=8), s.CosineAnnealingLR(o, 20, 1e-4)], [8]
     ),
     "ChainedScheduler": lambda s, o: s.ChainedScheduler(
         [s.ConstantLR(o, 0.1, total_iters=5), s.ExponentialLR(o, 0.95)]
@@ -51,16 +52,11 @@ MADE = {
 
 
 def module_of(torch):
-    """All schedulers by name."""
-    for name in ("SWALR",):
-        setattr(Everything, name, getattr(torch.optim.swa_utils, name))
-    for name in schedulers(torch):
-        setattr(Everything, name, getattr(torch.optim.lr_scheduler, name))
-    return Everything
-
-
-class Everything:
-    """The two modules of torch that have schedulers, as one."""
+    """What has all schedulers by name."""
+    return SimpleNamespace(
+        **{name: getattr(torch.optim.lr_scheduler, name) for name in schedulers(torch)},
+        SWALR=torch.optim.swa_utils.SWALR,
+    )
 
 
 def schedulers(torch):
@@ -123,8 +119,26 @@ def test_the_same_rates_and_the_same_trajectory(rule, torch):
         mine = Driven(torch, ours(rule), make, run)
         got = mine.go(0, STEPS)
         assert mine.seen == theirs.seen, name
-        assert len({str(said) for said in mine.seen}) > 2, name
+        assert len({str(said) for said in mine.seen}) > 1, name
         assert run.distance(expected, got) <= 2e-6, name
+
+
+@EACH
+def test_a_rate_of_0(rule, torch):
+    """Nothing moves; in torch Rprop goes on, whose rate is that of a first step only."""
+    run = run_for(torch, rule)
+
+    def make(s, o):
+        return s.LambdaLR(o, lambda t: float(t < 10))
+
+    mine = Driven(torch, ours(rule), make, run)
+    then = [p.clone() for p in mine.go(0, 10)]
+    got = mine.go(10, STEPS)
+    assert all(map(torch.equal, then, got))
+    with scalars_in_float64(torch), unrounded(torch):
+        theirs = Driven(torch, getattr(torch.optim, rule), make, run)
+        expected = theirs.go(0, STEPS)
+    assert (run.distance(expected, got) <= 2e-6) is (rule != "Rprop")
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -139,7 +153,7 @@ def test_a_rate_in_a_tensor_is_changed_in_place(name, torch):
     rates = [group["lr"] for group in held.opt.param_groups]
     expected, got = plain.go(0, STEPS), held.go(0, STEPS)
     assert all(x is group["lr"] for x, group in zip(rates, held.opt.param_groups, strict=True))
-    assert len({said[0]["lr"] for said in held.seen}) > 2
+    assert len({said[0]["lr"] for said in held.seen}) > 1
     assert run.distance(expected, got) <= 2e-6  # torch rounds some rates on the way otherwise
 
 
@@ -189,7 +203,7 @@ def test_a_rate_out_of_its_domain_is_refused_at_the_next_step(torch):
     assert all(map(torch.equal, before, driven.params))
     driven.opt.param_groups[0]["lr"] = driven.opt.param_groups[1]["lr"] = 0.1
     driven.opt.step()
-    assert not any(map(torch.equal, before[:2], driven.params[:2]))
+    assert not torch.equal(before[0], driven.params[0])
 
 
 # ------------------------------------------------------------------------- averaged models
@@ -198,7 +212,7 @@ def test_a_rate_out_of_its_domain_is_refused_at_the_next_step(torch):
 def network(torch):
     torch.manual_seed(0)
     nn = torch.nn
-    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
+    return nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
 
 
 @pytest.mark.parametrize("ema", [False, True])
@@ -211,10 +225,10 @@ def test_averaged_model(ema, torch):
         averaged = utils.AveragedModel(model, **average)
         opt = kind(model.parameters(), lr=0.01)
         scheduler = utils.SWALR(opt, swa_lr=0.005, anneal_epochs=5)
-        x = torch.linspace(-1, 1, 120).view(20, 6)
+        x = torch.randn(20, 6)
         for _ in range(STEPS):
             opt.zero_grad()
-            model(x).square().sum().backward()
+            (model(x) - x[:, :2]).square().mean().backward()
             opt.step()
             averaged.update_parameters(model)
             scheduler.step()
