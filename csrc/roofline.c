@@ -77,7 +77,7 @@ static void collect(const lrc_tensor *x, const lrc_constants *c, int kind, int64
                     touched *t, touched *given)
 {
     int write = kind == LRC_WRITE;
-    *t = *given = (touched){0};
+    t->reals = t->others = given->reals = given->others = 0;
     add(t, kind == LRC_LOOK ? NULL : x->p, x->dtype, at, n);
     for (int j = 0; kind != LRC_LOOK && j < LRC_MAX_STATES; j++)
         if ((!(c->of_rows >> j & 1) || lrc_row(x) == 1) &&
@@ -95,7 +95,7 @@ static void collect(const lrc_tensor *x, const lrc_constants *c, int kind, int64
 
 void NAME(roofline)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c, int kind)
 {
-    touched t, given;
+    touched t = {0}, given = {0};
     int write = kind == LRC_WRITE;
     collect(x, c, kind, k.start, 0, &t, &given);
     /* One loop over all of it, as a rule's is where there is no stage beside it. */

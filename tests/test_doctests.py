@@ -8,7 +8,10 @@ import pytest
 
 import lrcore
 
-MODULES = [m.name for m in pkgutil.walk_packages(lrcore.__path__, "lrcore.")]
+#: What needs a framework: tests/frameworks runs the examples of these.
+ADAPTERS = ("torch", "keras", "optax")
+FOUND = [m.name for m in pkgutil.walk_packages(lrcore.__path__, "lrcore.")]
+MODULES = [name for name in FOUND if name.split(".")[1] not in ADAPTERS]
 
 
 @pytest.mark.parametrize("name", ["lrcore", *(m for m in MODULES if not m.endswith("__main__"))])

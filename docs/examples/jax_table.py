@@ -8,6 +8,7 @@ the median of five.
 """
 
 import time
+from itertools import pairwise
 from statistics import median
 
 import jax
@@ -32,15 +33,17 @@ def table():
 
 
 def weights():
+    """Those that all runs begin at."""
     rng = np.random.default_rng(0)
     layers = []
-    for m, n in zip(SIZES, SIZES[1:], strict=False):
+    for m, n in pairwise(SIZES):
         w = rng.standard_normal((m, n)) * np.sqrt(2 / m)
         layers.append({"w": jnp.asarray(w, jnp.float32), "b": jnp.zeros(n)})
     return layers
 
 
 def outputs(params, x):
+    """What the network says of each row: above zero for the second class."""
     *hidden, last = params
     for layer in hidden:
         x = jax.nn.relu(x @ layer["w"] + layer["b"])
@@ -48,6 +51,7 @@ def outputs(params, x):
 
 
 def loss_of(params, x, y):
+    """The mean cross-entropy of a batch."""
     return optax.sigmoid_binary_cross_entropy(outputs(params, x), y).mean()
 
 
@@ -58,7 +62,7 @@ def added(tx, params, state, grads):
 
 
 def exact(tx, params, state, grads):
-    """lrcore's own: the new parameters take the place of the old ones."""
+    """The step of lrcore: the new parameters take the place of the old ones."""
     return tx.step(params, state, grads)
 
 
@@ -91,6 +95,7 @@ def seconds(run, start):
 
 
 def main():
+    """Train four times and compare."""
     x, y, x_test, y_test = table()
     before = optax.adamw(RATE, weight_decay=0.01)
     after = lrcore.optax.AdamW(RATE, weight_decay=0.01)  # the line that changes

@@ -154,7 +154,7 @@ def add_step(int64_t key, Plan plan not None, str who not None, list places, lis
 
 
 def handlers(int minor):
-    """The functions that XLA calls, by name, as capsules, for a version 0.`minor` of its interface."""
+    """The functions that XLA calls, by name, as capsules; its interface has version 0.`minor`."""
     lrc_xla_set_minor(minor)
     return {"lrcore_step": PyCapsule_New(<void *>lrc_xla_step, NULL, NULL),
             "lrcore_schedule": PyCapsule_New(<void *>lrc_xla_schedule, NULL, NULL)}

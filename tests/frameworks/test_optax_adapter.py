@@ -8,6 +8,7 @@ from inspect import signature
 import numpy as np
 import pytest
 from jax_runs import RULES, adapter, installed, jax_run, plain_run, same_state, same_tree, tree
+from support import python
 
 import lrcore
 from lrcore import _cases, optimizers, schedules
@@ -269,6 +270,26 @@ def test_vmap_trains_several_at_once():
         plain = tree(i)
         plain_run(lrcore.AdamW, plain, GRADS[:4], lr=schedules.Linear(0.1, 5))
         same_tree(jax.tree.map(lambda x, i=i: x[i], params), plain)
+
+
+def test_parameters_on_several_devices():
+    code = """
+import jax, numpy as np, lrcore, lrcore.optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+mesh = Mesh(np.array(jax.devices()), ("x",))
+for name in ("AdamW", "LAMB", "Muon"):
+    for spec in (PartitionSpec(), PartitionSpec("x")):
+        tx = getattr(lrcore.optax, name)(clip_norm=1.0)
+        plain = np.arange(12, dtype="f").reshape(4, 3) + 1
+        params = jax.device_put(plain, NamedSharding(mesh, spec))
+        state, step, opt = tx.init(params), jax.jit(tx.step), getattr(lrcore, name)(plain, clip_norm=1.0)
+        for _ in range(3):
+            params, state = step(params, state, params)
+            opt.step(plain.copy())
+        print(np.array_equal(plain, params), len(jax.devices()))
+"""
+    out = python(code, XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    assert out == "True 2\n" * 6
 
 
 def test_a_state_goes_through_pickle_and_a_run_goes_on():

@@ -138,6 +138,8 @@ def test_schedules_of_both_kinds_without_injection():
     ours = adapter.SGD(schedules.Linear(0.5, 8), momentum=0.5)
     theirs = adapter.SGD(optax.linear_schedule(0.5, 0.0, 8), momentum=jnp.float32(0.5))
     near(run(theirs)[0], run(ours)[0], rtol=1e-5)
+    near(run(adapter.SGD(schedules.Constant(1.0)))[0], run(adapter.SGD(1.0))[0])
+    near(run(adapter.SGD(jnp.float32(0.5)))[0], run(adapter.SGD(0.5))[0])
     pair = adapter.AdamW(0.1, betas=(optax.constant_schedule(0.5), 0.999))
     same_tree(run(pair)[0], run(adapter.AdamW(0.1, betas=(0.5, 0.999)))[0])
 
@@ -403,3 +405,12 @@ def test_saved_states_that_do_not_fit():
     with pytest.raises(ValueError, match="rule must be 'adamw', got 'sgd'"):
         tx.load_state_dict(lrcore.SGD({"w": W["w"].copy()}, 0.1).state_dict(), W)
     same_tree(jax_run(tx, W, GRADS), jax_run(adapter.AdamW(0.1), W, GRADS))
+
+
+def test_arguments_stay_those_of_the_transformation():
+    tx, params = adapter.Muon(0.1), {k: jnp.asarray(x) for k, x in W.items()}
+    opt = plain_run(lrcore.Muon, {k: W[k].copy() for k in ("b", "w")}, GRADS[:2], lr=0.7)
+    wanted = jax_run(tx, W, GRADS[:3])
+    state = tx.load_state_dict(opt.state_dict(), params)
+    assert tx.state_dict(state, params)["param_groups"][0]["lr"] == 0.1
+    same_tree(jax_run(tx, W, GRADS[:3]), wanted)

@@ -157,6 +157,17 @@ def test_every_rule_divides_as_it_is_told(rule):
     assert not torch.equal(made[0], torch.linspace(-1, 1, 24).reshape(6, 4))
 
 
+def test_a_step_without_the_scaler_is_not_divided():
+    p = torch.nn.Parameter(torch.zeros(3))
+    opt = lrcore.torch.SGD([p], lr=1.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(p.sum()).backward()
+    scaler.step(opt)
+    assert torch.equal(p.detach(), torch.full((3,), -1.0))
+    opt.step()  # with what the scaler left, 8 times the gradient
+    assert torch.equal(p.detach(), torch.full((3,), -9.0))
+
+
 def test_two_scalers_are_refused():
     p = torch.nn.Parameter(torch.ones(3))
     opt = lrcore.torch.AdamW([p], loss_scale=lrcore.LossScaler(), nonfinite="skip")

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from torch.distributed.optim import ZeroRedundancyOptimizer
+from torch.distributed.algorithms.join import Join
+from torch.distributed.algorithms.model_averaging.averagers import PeriodicModelAverager
+from torch.distributed.optim import PostLocalSGDOptimizer, ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.optim import lr_scheduler
 
@@ -248,6 +250,56 @@ def zero_of_fewer_parameters_than_processes(rank):
             opt.step()
         made.append(p.detach().clone())
     assert torch.equal(*made)
+
+
+@check
+def zero_under_a_scaler(rank):
+    """Every process has the gradients of all parameters, and sees the same overflow."""
+    made = []
+    for optim in (lrcore.torch, torch.optim):
+        net = DDP(model())
+        opt = ZeroRedundancyOptimizer(net.parameters(), optimizer_class=optim.AdamW, lr=0.01)
+        scaler = torch.amp.GradScaler("cpu")
+        for i, (x, y) in enumerate(batches(seed=rank)):
+            opt.zero_grad()
+            loss = torch.nn.functional.mse_loss(net(x), y)
+            loss = loss * float("inf") if i == 2 and rank == 1 else loss
+            scaler.scale(loss).backward()
+            scaler.step(opt)
+            scaler.update()
+        assert [int(entry["step"]) for entry in opt.optim.state.values()] == [STEPS - 1] * 3
+        same_everywhere(params(net))
+        made.append(params(net))
+    close(*made)
+
+
+@check
+def zero_where_one_process_has_less_data(rank):
+    made = []
+    for optim in (lrcore.torch, torch.optim):
+        net = DDP(model())
+        opt = ZeroRedundancyOptimizer(net.parameters(), optimizer_class=optim.AdamW, lr=0.01)
+        with Join([net, opt]):
+            fit(net, opt, batches(STEPS - 2 * rank, seed=rank))
+        same_everywhere(params(net))
+        made.append(params(net))
+    close(*made)
+
+
+@check
+def local_steps_and_now_and_then_the_mean_of_the_models(rank):
+    made = []
+    for optim in (lrcore.torch, torch.optim):
+        net = model()
+        opt = PostLocalSGDOptimizer(
+            optim.AdamW(net.parameters(), lr=0.01), PeriodicModelAverager(period=2)
+        )
+        fit(net, opt, batches(STEPS + 1, seed=rank))
+        same_everywhere(params(net))
+        opt.load_state_dict(opt.state_dict())
+        fit(net, opt, batches(1, seed=rank))
+        made.append(params(net))
+    close(*made)
 
 
 @check

@@ -9,6 +9,7 @@ from torch.distributed.checkpoint import state_dict as dcp
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
 from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
+from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch_processes import (
     STEPS,
@@ -241,6 +242,27 @@ def fsdp1_equals_torchs(rank):
             with FSDP.summon_full_params(net):
                 made.append(params(net))
         close(*made)
+
+
+@check
+def fsdp1_under_its_scaler(rank):
+    """Which tells all processes of an overflow only if it divides the gradients itself."""
+    made = []
+    for optim in (lrcore.torch, torch.optim):
+        net = FSDP(model(), device_id=torch.device("cpu"))
+        opt, scaler = optim.AdamW(net.parameters(), lr=1e-2), ShardedGradScaler("cpu")
+        for i, (x, y) in enumerate(batches(seed=rank)):
+            opt.zero_grad()
+            scaler.scale(torch.nn.functional.mse_loss(net(x), y)).backward()
+            if i == 2 and rank == 1:
+                next(net.parameters()).grad[0] = float("inf")
+            scaler.step(opt)
+            scaler.update()
+        with FSDP.summon_full_params(net):
+            made.append(params(net))
+        assert [int(entry["step"]) for entry in opt.state.values()] == [STEPS - 1]
+        same_everywhere([torch.tensor(scaler.get_scale())])
+    close(*made)
 
 
 @check

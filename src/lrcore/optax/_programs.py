@@ -215,7 +215,7 @@ def _kept(kind: type[Optimizer], layout: Layout, given: Sequence[Spot]) -> Any:
 
 
 def _start(slot: Slot) -> float | None:
-    if slot.name == "low" or slot.dtype == np.uint8:
+    if slot.dtype == np.uint8:
         return 0.0
     return None if slot.start is None or isnan(slot.start) else slot.start
 
