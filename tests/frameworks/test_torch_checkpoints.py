@@ -132,11 +132,12 @@ def test_checkpoints_of_older_versions(torch):
     p = torch.nn.Parameter(torch.ones(3))
     mean, square = torch.full((3,), 0.1), torch.full((3,), 0.01)
     group = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "params": [7]}
+    group["amsgrad"] = False
     old = {"step": 5, "exp_avg": mean, "exp_avg_sq": square}
     opt = ours("Adam")([p])
     opt.load_state_dict({"state": {7: old}, "param_groups": [group]})
     assert opt.state[p]["step"] == 5
-    assert opt.param_groups[0]["amsgrad"] is False
+    assert opt.param_groups[0]["maximize"] is False
     assert opt.lrcore.t == 5
     group = {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0, "params": [0]}
     group["nesterov"] = False

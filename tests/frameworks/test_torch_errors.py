@@ -1,10 +1,8 @@
-"""What lrcore.torch refuses: by name, before anything has changed; and what it follows."""
-
-from contextlib import contextmanager
+"""Parameters and arguments that lrcore.torch refuses, and changes of them that it follows."""
 
 import numpy as np
 import pytest
-from torch_state_tools import bits, clones, ours, stored
+from torch_state_tools import clones, gradients, ours, refused, seen, stored, two_steps
 
 pytestmark = pytest.mark.frameworks
 
@@ -12,40 +10,7 @@ pytestmark = pytest.mark.frameworks
 @pytest.fixture
 def run(torch):
     """Parameters and an optimizer that has made two steps, and gradients for another."""
-    torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(4, 3)), torch.nn.Parameter(torch.randn(5))]
-    opt = ours("AdamW")(params, lr=0.1)
-    for _ in range(2):
-        gradients(torch, params)
-        opt.step()
-    gradients(torch, params)
-    return params, opt
-
-
-def gradients(torch, params):
-    for p in params:
-        p.grad = torch.randn(p.shape, dtype=p.dtype)
-
-
-def seen(torch, opt):
-    """All of an optimizer that an error must not change."""
-    there = [p for g in opt.param_groups for p in g["params"]]
-    params = [
-        bits(torch, p) for p in there if p.device.type == "cpu" and p.untyped_storage().nbytes()
-    ]
-    state = {k: dict(v) for k, v in opt.state_dict()["state"].items()}
-    groups = [{k: bits(torch, v) for k, v in g.items() if k != "params"} for g in opt.param_groups]
-    return params, bits(torch, state), groups, list(map(id, there)), opt._parts[0].opt.t, opt.made
-
-
-@contextmanager
-def refused(torch, opt, error, match):
-    """An error that names what is wrong, in one line, and changes nothing."""
-    before = seen(torch, opt)
-    with pytest.raises(error, match=match) as raised:
-        yield
-    assert "\n" not in str(raised.value)
-    assert seen(torch, opt) == before
+    return two_steps(torch)
 
 
 # -------------------------------------------------------------------- parameters to begin with
@@ -100,9 +65,7 @@ def test_what_is_no_list_of_parameters(torch):
         TypeError, match="params argument given to the optimizer should be an iterable"
     ):
         make(p)
-    with pytest.raises(TypeError, match="set"):
-        make({p})
-    with pytest.raises(TypeError, match="set"):
+    with pytest.raises(TypeError, match="ordered collections"):
         make([{"params": {p}}])
     with pytest.raises(ValueError, match="empty parameter list"):
         make([])
@@ -260,7 +223,8 @@ def test_a_scheduler_that_leaves_the_domain(torch, run):
 def test_a_rate_of_two_numbers(torch, run):
     params, opt = run
     two = torch.tensor([0.1, 0.2])
-    with pytest.raises(ValueError, match="lr"):
+    message = r"AdamW: lr must be a number or a tensor of one, got shape \(2,\)"
+    with pytest.raises(ValueError, match=message):
         ours("AdamW")(params, lr=two)
     opt.param_groups[0]["lr"] = two
     with refused(
@@ -327,27 +291,11 @@ def with_gaps(torch, p):
     p.data = torch.zeros(4, 6)[:, ::2]
 
 
-def to_meta(torch, p):
-    p.data, p.grad = torch.empty(4, 3, device="meta"), None
-
-
-def storage_freed(torch, p):
-    p.untyped_storage().resize_(0)
-
-
-def resized(torch, p):
-    p.data.resize_(8, 3)
-    p.grad = None
-
-
 AFTER = [
     (half, "must keep shape, dtype and memory order, since it has had 2 updates"),
     (longer, "must keep shape, dtype and memory order"),
     (other_order, "must keep shape, dtype and memory order"),
     (with_gaps, "must fill its memory without gaps or overlaps"),
-    (to_meta, "must be on the CPU, got a meta tensor"),
-    (storage_freed, "a tensor with memory of its own"),
-    (resized, "must keep shape, dtype and memory order"),
 ]
 
 
@@ -403,45 +351,3 @@ def test_groups_of_another_length(torch, run, change):
     opt.param_groups[0]["params"] = params
     opt.step()
     assert opt.state[params[0]]["step"] == 3
-
-
-# ------------------------------------------------------------------------------- gradients
-
-
-def swapped(torch, p, grad):
-    """A gradient that torch itself would refuse to assign."""
-    p.grad.data = grad
-
-
-GRADIENTS = [
-    ("shape", lambda torch: torch.ones(3, 4), ValueError, r"must have the shape \(4, 3\), got \(3, 4\)"),
-    ("dimensions", lambda torch: torch.ones(12), ValueError, "must have the shape"),
-    ("meta", lambda torch: torch.ones(4, 3, device="meta"), ValueError, "on the CPU, got a meta tensor"),
-    ("complex", lambda torch: torch.ones(4, 3, dtype=torch.complex64), TypeError, "real, got a complex"),
-    ("integer", lambda torch: torch.ones(4, 3, dtype=torch.int64), TypeError, "must be float16, bfloat"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("what", "make", "error", "match"), GRADIENTS)
-@pytest.mark.parametrize("nonfinite", ["ignore", "raise"])
-def test_gradients_that_are_refused(torch, what, make, error, match, nonfinite):
-    params = [torch.nn.Parameter(torch.ones(5)), torch.nn.Parameter(torch.ones(4, 3))]
-    opt = ours("AdamW")(params, lr=0.1, nonfinite=nonfinite)
-    gradients(torch, params)
-    opt.step()
-    gradients(torch, params)
-    good = params[1].grad
-    params[1].grad = give(torch, params[1], make(torch))
-    with refused(torch, opt, error, rf"AdamW: the gradient of params\[0\]\[1\] .*{match}"):
-        opt.step()
-    params[1].grad = None
-    params[1].grad = good
-    opt.step()
-    assert opt.made
-
-
-def give(torch, p, grad):
-    """The gradient, past the checks of torch."""
-    kept = torch.zeros_like(p)
-    kept.data = grad
-    return kept

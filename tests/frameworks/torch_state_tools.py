@@ -1,7 +1,10 @@
 """What tests of the state of lrcore.torch share: parameters, updates, checkpoints, bits."""
 
 import io
+from contextlib import contextmanager
 from importlib import import_module
+
+import pytest
 
 
 def ours(name):
@@ -72,3 +75,44 @@ def bits(torch, x):
 
 def assert_same(torch, some, others):
     assert [bits(torch, p) for p in some] == [bits(torch, p) for p in others]
+
+
+# ---------------------------------------------------------------------------- errors
+
+
+def two_steps(torch):
+    """Parameters and an optimizer that has made two steps, and gradients for another."""
+    torch.manual_seed(0)
+    params = [torch.nn.Parameter(torch.randn(4, 3)), torch.nn.Parameter(torch.randn(5))]
+    opt = ours("AdamW")(params, lr=0.1)
+    for _ in range(2):
+        gradients(torch, params)
+        opt.step()
+    gradients(torch, params)
+    return params, opt
+
+
+def gradients(torch, params):
+    for p in params:
+        p.grad = torch.randn(p.shape, dtype=p.dtype)
+
+
+def seen(torch, opt):
+    """All of an optimizer that an error must not change."""
+    there = [p for g in opt.param_groups for p in g["params"]]
+    params = [
+        bits(torch, p) for p in there if p.device.type == "cpu" and p.untyped_storage().nbytes()
+    ]
+    state = {k: dict(v) for k, v in opt.state_dict()["state"].items()}
+    groups = [{k: bits(torch, v) for k, v in g.items() if k != "params"} for g in opt.param_groups]
+    return params, bits(torch, state), groups, list(map(id, there)), opt._parts[0].opt.t, opt.made
+
+
+@contextmanager
+def refused(torch, opt, error, match):
+    """An error that names what is wrong, in one line, and changes nothing."""
+    before = seen(torch, opt)
+    with pytest.raises(error, match=match) as raised:
+        yield
+    assert "\n" not in str(raised.value)
+    assert seen(torch, opt) == before

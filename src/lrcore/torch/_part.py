@@ -166,12 +166,14 @@ class Part:
         for i, (group, _, _) in enumerate(members):
             get, sent, unseen, size = self._sent[i]
             try:
-                now = get(group)
+                changed = get(group) != sent
             except KeyError as error:
                 raise ValueError(
                     f"{self.who}: param_groups[{i}] must have the key {error}, which was deleted"
                 ) from None
-            if unseen or now != sent or len(group) != size:
+            except (RuntimeError, ValueError):  # of an array, which is no number
+                changed = True
+            if changed or unseen or len(group) != size:
                 self._send(i, group)
 
     def _send(self, i: int, group: dict[str, Any]) -> None:
@@ -214,6 +216,8 @@ class Part:
         if self._spread:
             grads = self._local(params, grads)
         given = [g for g in grads if g is not None]
+        if self._is_unlike(grads):
+            self._check_dtypes(params, grads)
         if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
@@ -221,6 +225,22 @@ class Part:
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
+
+    def _is_unlike(self, grads: list[Any]) -> bool:
+        """Whether a gradient is not of its parameter's dtype, or nothing that can be looked at."""
+        try:
+            return self._watch.unlike(grads)
+        except RuntimeError:  # torch's, of what has no memory
+            return True
+
+    def _check_dtypes(self, params: list[Any], grads: list[Any]) -> None:
+        """Refuse a gradient of another dtype than torch would let it have."""
+        for label, p, g in zip(self._labels(), params, grads, strict=True):
+            if g is not None and g.dtype not in (p.dtype, getattr(p, "grad_dtype", None)):
+                raise TypeError(
+                    f"{self.who}: the gradient of {label} must be {p.dtype} as the parameter is, "
+                    f"got {g.dtype}; p.grad_dtype allows another"
+                )
 
     def _local(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """What is here of the gradients."""

@@ -88,9 +88,9 @@ def fitting(who: str, opt: Optimizer, state: Mapping[str, Any]) -> list[Mapping[
 def _check_rule(
     where: str, opt: Optimizer, group: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
-    """Refuse the group of another rule. Flags may be missing: older versions had fewer."""
-    theirs = defaults_of_torch(type(opt).__name__) or opt.hypers
-    needed = [k for k in opt.hypers if k in theirs and not isinstance(opt.defaults[k], bool)]
+    """Refuse the group of another rule. What torch added late may be missing."""
+    theirs = defaults_of_torch(type(opt).__name__)
+    needed = [k for k in opt.hypers if k in theirs and k != DECOUPLED] if theirs else opt.hypers
     missing = [k for k in needed if k not in new]
     if missing:
         raise ValueError(
