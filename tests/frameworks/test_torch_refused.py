@@ -202,11 +202,8 @@ def test_damaged_checkpoints(torch, run, name):
     assert opt.state[params[0]]["step"] == 3
 
 
-ALIKE = [{"Adam", "AdamW"}, {"DoG", "DoWG"}]
-
-
 def test_the_state_of_another_rule(torch):
-    """Every rule refuses the checkpoints of all others, but for those that keep the same."""
+    """Every rule refuses the checkpoints of all others."""
     made = {}
     for name in lrcore.optimizers.__all__:
         p = torch.nn.Parameter(torch.ones(4, 3))
@@ -215,13 +212,13 @@ def test_the_state_of_another_rule(torch):
     wrong = []
     for name, opt in made.items():
         for other, source in made.items():
-            if name == other or {name, other} in ALIKE:
+            if name == other:
                 continue
             before = seen(torch, opt)
             try:
                 opt.load_state_dict(source.state_dict())
             except ValueError as error:
-                named = str(error).startswith(f"{name}.load_state_dict: param_groups[0]")
+                named = str(error).startswith(f"{name}.load_state_dict: ")
                 wrong += [] if named else [(other, name, str(error))]
                 assert seen(torch, opt) == before
             else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import saved
 from .._optimizer.slots import AVERAGES, Slot
@@ -29,7 +31,9 @@ __all__ = ["counted", "fitting", "load", "plain_values", "read", "values_of"]
 COUNTERS = ("t", "scale", "good_steps", "estimates", "training", "own_t")
 #: Names of hyper-parameters that schedulers of torch put into groups, too.
 OF_SCHEDULERS = {"max_lr"}
-HYPERS = {name for row in RULES.values() for name in row.hypers} - OF_SCHEDULERS
+HYPERS = {
+    name for rule in optimizers.__all__ for name in signature(getattr(optimizers, rule)).parameters
+}.difference(OF_SCHEDULERS, ("params", "options"))
 
 
 def counted(part: Part, i: int) -> dict[str, Any]:
