@@ -8,6 +8,8 @@ from importlib import import_module
 import pytest
 from torch_state_tools import assert_same, bits, clones, distance, ours, stored, train
 
+from lrcore import schedules
+
 pytestmark = pytest.mark.frameworks
 
 
@@ -60,6 +62,18 @@ def test_what_is_kept_is_live(torch, run):
     assert nadam.state[params[0]]["mu_product"] == 0.25
     train(opt, params, 0, 1)
     assert_same(torch, [entry["exp_avg"]], [opt.state[params[0]]["exp_avg"]])
+
+
+def test_the_rate_goes_by_the_updates_of_the_parameters(torch, run):
+    params, opt = run
+    other = ours("Adam")(clones(torch, params), lr=schedules.Linear(1.0, 4))
+    other.state[other.param_groups[0]["params"][0]] = dict(opt.state[params[0]])
+    assert other.lrcore.t == 2
+    assert other.lrcore.lr == 0.5
+    other.state[other.param_groups[0]["params"][0]]["step"] = 3
+    assert other.lrcore.lr == 0.25
+    other.state.clear()
+    assert other.lrcore.t == 3
 
 
 def test_to_delete_lets_a_parameter_begin_anew(torch, run):
