@@ -61,7 +61,8 @@ def move(opt: Optimizer, arrays: Sequence[Array], sources: Sequence[int]) -> Non
 def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> None:
     """Let parameter `i` begin anew, or go on with what a state dict has of it.
 
-    There have been no fewer updates then than of any parameter. Its slots get other memory, so that whoever looks at the old goes on seeing what was there.
+    There have been no fewer updates then than of any parameter. The slots get other memory, so that
+    whoever looks at the old goes on seeing what was there.
     `entry` is one that `saved.check_convertible` has let through.
     """
     with opt._alone():
