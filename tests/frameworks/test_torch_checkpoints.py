@@ -320,3 +320,21 @@ def test_where_parameters_are_evaluated(torch, evaluating):
     for x in (opt, other):
         x.train()
     assert_same(torch, again, params)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Muon"])
+def test_ages_that_torch_does_not_keep(torch, name):
+    """Where a parameter missed updates, and what is drawn, or corrected, goes by those it had."""
+    given = {"lr": 0.01, "rounding": "stochastic"}
+    params = [torch.nn.Parameter(torch.randn(300).bfloat16()) for _ in range(2)]
+    opt = ours(name)(params, **given)
+    train(opt, [*params, None], 0, 2)
+    train(opt, [params[0], None], 2, 3)
+    params[1].grad = None
+    opt.step()
+    again = clones(torch, params)
+    other = ours(name)(again, **given)
+    other.load_state_dict(stored(torch, opt))
+    train(opt, [*params, None], 4, 7)
+    train(other, [*again, None], 4, 7)
+    assert_same(torch, again, params)
