@@ -68,6 +68,7 @@ SWITCHED = {
     "nesterov": True,
     "amsgrad": True,
     "centered": True,
+    "eps_inside": True,
     "weight_decay": 0.1,
     "lr_decay": 0.1,
     "initial_accumulator_value": 0.5,

@@ -67,6 +67,7 @@ DOMAINS: dict[str, Interval | OneOf | None] = {
     "use_bias_correction": FLAG,
     "safeguard_warmup": FLAG,
     "centered": FLAG,
+    "eps_inside": FLAG,
     "nesterov": FLAG,
     "trust_coefficient": NONNEGATIVE,
     "trust_clip": FLAG,

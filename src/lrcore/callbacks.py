@@ -210,45 +210,61 @@ class ReduceLROnPlateau(Callback):
     ) -> None:
         who = type(self).__name__
         self.opt = _optimizer(who, opt)
-        if not isinstance(monitor, str):
-            raise TypeError(f"{who}: monitor must be the name of a metric, got {monitor!r}")
-        self.monitor = monitor
+        self.plateau = plateau_of(who, monitor, factor, patience, mode, min_delta, cooldown)
+        self.monitor, self.factor = monitor, factor
         self.min_lr = float(RATE.check(who, "min_lr", min_lr))
-        self.factor = factor
-        self.plateau = Plateau(
-            1.0,
-            factor,
-            max(COUNT.check(who, "patience", patience) - 1, 0),
-            float(DELTA.check(who, "min_delta", min_delta)),
-            "abs",
-            max(COUNT.check(who, "cooldown", cooldown) - 1, 0),
-            mode=_direction(who, monitor, MODE.check(who, "mode", mode)),
-        )
 
     def on_epoch_end(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take note of the metric, and reduce the rates if it is time.
 
         Without the metric there is a warning, as in Keras, and nothing is counted.
         """
-        if self.monitor not in metrics:
-            found = ", ".join(map(repr, metrics)) or "nothing"
-            warnings.warn(
-                f"{type(self).__name__}: metrics must have {self.monitor!r}, got {found}",
-                stacklevel=2,
-            )
-            return
-        if not self.plateau.update(metrics[self.monitor]):
+        if not reached(type(self).__name__, self.plateau, self.monitor, metrics):
             return
         name = self.opt.rate_name
         for group in self.opt.param_groups:
             value = group[name]
-            if _rate(self.opt, value) <= self.min_lr:
-                continue
-            if isinstance(value, Schedule):
-                reduced = value * self.factor
-                group[name] = maximum(reduced, self.min_lr) if self.min_lr else reduced
-            else:
-                group[name] = max(value * self.factor, self.min_lr)
+            if _rate(self.opt, value) > self.min_lr:
+                group[name] = reduced(value, self.factor, self.min_lr)
+
+
+def plateau_of(
+    who: str,
+    monitor: str,
+    factor: float,
+    patience: int,
+    mode: str,
+    min_delta: float,
+    cooldown: int,
+) -> Plateau:
+    """What counts as Keras counts; the arguments are those of `ReduceLROnPlateau`."""
+    if not isinstance(monitor, str):
+        raise TypeError(f"{who}: monitor must be the name of a metric, got {monitor!r}")
+    return Plateau(
+        1.0,
+        factor,
+        max(COUNT.check(who, "patience", patience) - 1, 0),
+        float(DELTA.check(who, "min_delta", min_delta)),
+        "abs",
+        max(COUNT.check(who, "cooldown", cooldown) - 1, 0),
+        mode=_direction(who, monitor, MODE.check(who, "mode", mode)),
+    )
+
+
+def reached(who: str, plateau: Plateau, monitor: str, metrics: Mapping[str, float]) -> bool:
+    """Tell a plateau the metric, and whether it is time to reduce; a warning without the metric."""
+    if monitor not in metrics:
+        found = ", ".join(map(repr, metrics)) or "nothing"
+        warnings.warn(f"{who}: metrics must have {monitor!r}, got {found}", stacklevel=3)
+        return False
+    return plateau.update(metrics[monitor])
+
+
+def reduced(value: Any, factor: float, least: float) -> Any:
+    """A rate or a schedule times a factor, nowhere below the least."""
+    if not isinstance(value, Schedule):
+        return max(value * factor, least)
+    return maximum(value * factor, least) if least else value * factor
 
 
 def _direction(who: str, monitor: str, mode: str) -> str:

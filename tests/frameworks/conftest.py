@@ -5,6 +5,17 @@ from importlib import import_module
 import pytest
 from support import missing
 
+#: Of a file all of whose tests need a framework, which it may import at its top.
+ALL_MARKED = "\npytestmark = pytest.mark.frameworks\n"
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not import such files where they are not asked for: the framework may be missing."""
+    chosen = config.getoption("markexpr")
+    if not chosen or ("frameworks" in chosen and "not frameworks" not in chosen):
+        return None
+    return True if collection_path.is_file() and ALL_MARKED in collection_path.read_text() else None
+
 
 @pytest.fixture(scope="module")
 def torch():

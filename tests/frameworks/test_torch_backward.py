@@ -7,19 +7,16 @@ import warnings
 
 import numpy as np
 import pytest
-from support import message_of, missing
-
-try:
-    import torch
-except ImportError:
-    missing("torch")
+from oracles.harness import framework
+from support import message_of
 
 import lrcore
-import lrcore.torch as lt
 from lrcore import schedules
 from lrcore._hyper import RULES
 
 pytestmark = pytest.mark.frameworks
+torch = framework("torch")
+lt = framework("lrcore.torch")
 
 KINDS = [getattr(lt, name) for name in lrcore.optimizers.__all__]
 ALONE = [kind for kind in KINDS if RULES[kind.kind.rule].scope != "group"]
@@ -429,6 +426,40 @@ def test_what_is_no_model_and_no_kind():
     torch.nn.Module.__init__(wrapped)
     with pytest.raises(TypeError, match="must not be inside DistributedDataParallel"):
         lt.in_backward(torch.nn.Sequential(wrapped), lt.AdamW)
+
+
+def test_a_model_that_is_wrapped_for_several_processes_later():
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        model, alone = network(), network()
+        opt, other = lt.in_backward(model, lt.SGD, lr=0.1), lt.in_backward(alone, lt.SGD, lr=0.1)
+        wrapped = torch.nn.parallel.DistributedDataParallel(model)
+        with pytest.raises(TypeError, match="must not be inside DistributedDataParallel"):
+            loss_of(wrapped).backward()
+        assert same(model, network())
+        in_backward(alone, 1)
+        assert not same(alone, model)
+        assert not other.state  # this rule keeps nothing
+        opt.remove()
+        opt.zero_grad()
+        loss_of(wrapped).backward()
+        opt.step()
+        assert same(model, alone)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_a_tensor_of_several_processes():
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+        whole = torch.distributed.tensor.distribute_tensor(torch.ones(4), mesh)
+        with pytest.raises(TypeError, match=r"params\[0\]\[0\] must be a tensor of this process"):
+            lt.in_backward([torch.nn.Parameter(whole)], lt.SGD)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_two_for_one_parameter():

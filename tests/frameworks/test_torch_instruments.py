@@ -5,20 +5,17 @@ import random
 
 import numpy as np
 import pytest
-from support import message_of, missing
-
-try:
-    import torch
-except ImportError:
-    missing("torch")
+from oracles.harness import framework
+from support import message_of
 
 import lrcore
-import lrcore.torch as lt
 from lrcore import schedules
 from lrcore.instruments import family
 from lrcore.instruments.restore import Restored
 
 pytestmark = pytest.mark.frameworks
+torch = framework("torch")
+lt = framework("lrcore.torch")
 F = torch.nn.functional
 
 

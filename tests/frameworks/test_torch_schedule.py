@@ -5,18 +5,15 @@ import io
 import pickle
 
 import pytest
-from support import message_of, missing
-
-try:
-    import torch
-except ImportError:
-    missing("torch")
+from oracles.harness import framework
+from support import message_of
 
 import lrcore
-import lrcore.torch as lt
 from lrcore import schedules
 
 pytestmark = pytest.mark.frameworks
+torch = framework("torch")
+lt = framework("lrcore.torch")
 
 PLANS = [
     schedules.Cosine(0.3, steps=20, warmup=5),

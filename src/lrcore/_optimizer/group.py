@@ -9,7 +9,7 @@ import numpy as np
 
 from .._hyper import is_matrix
 from .layout import send
-from .options import GROUP, MASKS, WHOLE
+from .options import GROUP, MASKS, WHOLE, check_group
 from .tree import flatten
 
 if TYPE_CHECKING:
@@ -110,20 +110,28 @@ def assign(opt: Optimizer, index: int, changes: Mapping[str, Any]) -> None:
         if name not in opt._defaults:
             why = _not_of_groups(name) or f"there are {sorted(opt._defaults)}"
             raise KeyError(f"{place}: {name!r} cannot be set; {why}")
+    who, kind = f"{who}: {place}", type(opt)
     with opt._alone():
         old = opt._layout.groups[index]
-        new = opt._checked({**old, **changes}, f"{who}: {place}")
-        for name in changes:
-            if name in GROUP and GROUP[name].fixed and new[name] != old[name]:
-                raise ValueError(
-                    f"{who}: {name} cannot be changed; make a new optimizer and "
-                    "load_state_dict(..., convert=True)"
-                )
-        if opt._shape(new) != opt._shape(old):
+        new = {**old, **opt._each_checked(changes, who)}
+        opt._check_together(who, new)
+        if kind._decides(changes) and _decided(opt, who, old, new):
             opt._replan(opt._layout.with_values(index, new))
         else:
-            send(type(opt), opt._plan, index, new)
+            send(kind, opt._plan, index, new, changes)
             opt._layout.groups[index] = new
+
+
+def _decided(opt: Optimizer, who: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a group with other values has other arrays; or an error where it must not."""
+    check_group(who, opt.rule, new, opt._starts(new))
+    for name, option in GROUP.items():
+        if option.fixed and new[name] != old[name]:
+            raise ValueError(
+                f"{type(opt).__name__}: {name} cannot be changed; make a new optimizer and "
+                "load_state_dict(..., convert=True)"
+            )
+    return opt._shape(new) != opt._shape(old)
 
 
 def _not_of_groups(name: str) -> str | None:

@@ -6,7 +6,7 @@ with the slots it needs and a plan for it, and whoever asked puts both in place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from .. import _core
 from .._hyper import CLIP_NORM, POSITIVE, RULES, curve, domain_of, is_matrix, slots
 from . import memory
 from .matrices import Matrices
-from .options import NONFINITE, Whole
+from .options import GROUP, NONFINITE, Whole
 from .slots import AVERAGES, Slot, check_order, real, slots_of, trace_every
 from .tree import Leaf, flatten, labelled, rebuilt
 
@@ -271,15 +271,30 @@ def averages_of(whole: Whole) -> dict[str, Any]:
     return {k: None if v is None else tuple(v.to_dict().values()) for k, v in given.items()}
 
 
-def send(kind: type[Optimizer], plan: _core.Plan, index: int, values: Mapping[str, Any]) -> None:
-    """Tell a plan what a group is updated with."""
+def send(
+    kind: type[Optimizer],
+    plan: _core.Plan,
+    index: int,
+    values: Mapping[str, Any],
+    names: Collection[str] | None = None,
+) -> None:
+    """Tell a plan what a group is updated with: all of it, or what has these names."""
     who, columns = kind.__name__, RULES[kind.rule].hypers
-    for name in kind._hypers(values):
+    names = values if names is None else names
+    for name in kind._hypers(names):
         for slot, v, label in slots(name, values[name], columns):
             domain = domain_of(kind.rule, name)
             plan.set_value(index, slot, curve(v, domain), domain, who, label)
-    plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
-    plan.set_clip_norm(index, curve(values["clip_norm"]), CLIP_NORM, who)
+    if "clip_value" in names:
+        plan.set_clip_value(index, curve(values["clip_value"]), POSITIVE, who)
+    if "clip_norm" in names:
+        plan.set_clip_norm(index, curve(values["clip_norm"]), CLIP_NORM, who)
+    if not GROUP.keys().isdisjoint(names):
+        _send_form(plan, index, values)
+
+
+def _send_form(plan: _core.Plan, index: int, values: Mapping[str, Any]) -> None:
+    """Tell a plan what a group's step is beyond its numbers."""
     agc = values["agc"]
     plan.set_group(
         index,

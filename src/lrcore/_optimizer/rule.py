@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import nan
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeAlias
@@ -17,6 +17,11 @@ from .options import GROUP, check_group
 __all__ = ["Rule"]
 
 Array: TypeAlias = NDArray[Any]
+
+#: Of a group: what decides which arrays there are besides the switches of a rule's states, and what
+#: `check_group` looks at.
+SHAPING = ("adamw", "max_precond_dim", "agc")
+EXCLUSIVE = ("cautious", "grams", *(name for name, option in GROUP.items() if option.fixed))
 
 
 class Rule:
@@ -43,7 +48,7 @@ class Rule:
     _room: ClassVar[Slabs] = staticmethod(slabs)
 
     @classmethod
-    def _hypers(cls, values: Mapping[str, Any]) -> list[str]:
+    def _hypers(cls, values: Iterable[str]) -> list[str]:
         """The names among a group's values that are hyper-parameters of the rule."""
         return [name for name in values if name not in GROUP and name != "params"]
 
@@ -100,8 +105,13 @@ class Rule:
     @classmethod
     def _shape(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What decides which arrays there are beside a group's parameters."""
-        own = (values.get(name) for name in ("adamw", "max_precond_dim", "agc"))
-        return (*cls._starts(values), *own)
+        return (*cls._starts(values), *(values.get(name) for name in SHAPING))
+
+    @classmethod
+    def _decides(cls, names: Iterable[str]) -> bool:
+        """Whether values by these names decide which arrays there are, or go with some only."""
+        switches = {state.switch for state in STATES[cls.rule]}
+        return any(k in SHAPING or k in switches or k in EXCLUSIVE for k in names)
 
     @classmethod
     def _first_scalars(cls, values: Mapping[str, Any]) -> list[float]:

@@ -26,23 +26,26 @@ class RMSprop(Optimizer):
     alpha : float or Schedule, default 0.99
         In [0, 1); how much of the mean square is kept.
     eps : float or Schedule, default 1e-8
-        In [0, inf); outside the root.
+        In [0, inf); outside the root, see `eps_inside`.
     weight_decay : float or Schedule, default 0
         In [0, inf); coupled.
     momentum : float or Schedule, default 0
         In [0, inf); on the divided gradient.
     centered : bool, default False
         Divide by the standard deviation instead of the root mean square.
+    eps_inside : bool, default False
+        Add `eps` inside the root, as TensorFlow, Keras and optax do. It weighs much more there: an
+        `eps` of 1e-7 is in the way of gradients below 3e-4.
     **options
         As for :class:`lrcore.Optimizer`.
 
     Notes
     -----
-    ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``, centered
-    ``g / (sqrt(v - mean^2) + eps)``; ``p -= lr d``, with momentum ``buf = momentum buf + d``,
-    ``p -= lr buf``. One to three state arrays. Tieleman & Hinton 2012, "Lecture 6.5"; centered is
-    Graves 2013, equations 38-45. Deviation: where rounding leaves ``v - mean^2`` below zero the
-    root is taken of 0, where torch returns NaN.
+    ``v = alpha v + (1 - alpha) g^2``; ``d = g / (sqrt(v) + eps)``, centered ``g / (sqrt(v - mean^2)
+    + eps)``; ``p -= lr d``, with momentum ``buf = momentum buf + d``, ``p -= lr buf``. With
+    eps_inside ``d = g / sqrt(v + eps)``. One to three state arrays. Tieleman & Hinton 2012,
+    "Lecture 6.5"; centered is Graves 2013, equations 38-45. Deviation: where rounding leaves ``v -
+    mean^2`` below zero the root is taken of 0, where torch returns NaN.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class RMSprop(Optimizer):
         weight_decay: Number = 0.0,
         momentum: Number = 0.0,
         centered: bool = False,
+        eps_inside: bool = False,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(
@@ -82,6 +86,7 @@ class RMSprop(Optimizer):
                 "weight_decay": weight_decay,
                 "momentum": momentum,
                 "centered": centered,
+                "eps_inside": eps_inside,
             },
             **options,
         )

@@ -21,11 +21,14 @@ from .._optimizer.options import MASKS, WHOLE
 from . import _saved
 from ._optimizer import Optimizer
 from ._part import Members, Part
+from ._spread import local
 from ._tensors import as_array
 
 __all__ = ["InBackward", "in_backward"]
 
 SEEDS = 2**64
+#: Modules that complete gradients after the hooks.
+WRAPPERS = {"DistributedDataParallel", "FullyShardedDataParallel"}
 #: Options of an optimizer that cannot hold while it steps a parameter at a time, and why.
 WHY = {
     "clip_norm": "the norm of all gradients is known at the end of backward",
@@ -101,10 +104,10 @@ def in_backward(model: Any, kind: type[Optimizer], *args: Any, **kwargs: Any) ->
 
 def _check_module(module: Any) -> None:
     """Refuse a module that completes its gradients after the hooks."""
-    if isinstance(module, DistributedDataParallel):
+    for name in WRAPPERS.intersection(kind.__name__ for kind in type(module).__mro__):
         raise TypeError(
-            "in_backward: model must not be inside DistributedDataParallel, which adds gradients "
-            "of other processes after they were used; call step() of a plain optimizer"
+            f"in_backward: model must not be inside {name}, which adds gradients of other "
+            "processes after they were used; call step() of a plain optimizer"
         )
 
 
@@ -173,8 +176,6 @@ class Single(Part):
 
     def fire(self, p: Any) -> None:
         """Make the step, and free the gradient."""
-        if not self.run.steps:
-            _check_alone(p)
         self.step(self.members, None)
         self.run.steps += 1
         p.grad = None
@@ -189,6 +190,8 @@ class Hook:
     def __call__(self, p: Any) -> None:
         part = self.part()
         if part is not None and not part.run.paused:
+            if not part.run.steps:
+                _check_alone(p)
             part.fire(p)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -226,8 +229,9 @@ class InBackward(Optimizer):
 
     def _all_parts(self) -> list[Part]:
         _check_rule(type(self).kind)
-        for name, value in self._options.items():
-            _check_option(type(self).__name__, name, value)
+        # a LossScaler makes "skip" the default of nonfinite, which is therefore looked at last
+        for name in sorted(self._options, key="nonfinite".__eq__):
+            _check_option(type(self).__name__, name, self._options[name])
         self._run = Run()
         weakref.finalize(self, self._run.end).atexit = False
         return self._parts_of(range(len(self.param_groups)))
@@ -371,7 +375,12 @@ def _check_option(who: str, name: str, value: Any) -> None:
 
 
 def _check_free(what: str, p: Any) -> None:
-    """Refuse a parameter that another optimizer steps."""
+    """Refuse a parameter that another optimizer steps, or whose gradient is put together later."""
+    if local(p) is not p:
+        raise TypeError(
+            f"in_backward: {what} must be a tensor of this process alone, got a "
+            f"{type(p.data).__name__}; call step() of a plain optimizer"
+        )
     for hook in (p._post_accumulate_grad_hooks or {}).values():
         if isinstance(hook, Hook) and hook.part() is not None:
             raise ValueError(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
-from .. import NonFiniteError, Optimizer, _core
+from .. import Optimizer, _core
 from .._hyper import RULES
+from .._optimizer.group import assign
 from .._optimizer.moving import move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
-from ._flags import DECOUPLED, REFUSED, check_flags
+from ._flags import DECOUPLED, check_flags
+from ._sent import Sent, number
 from ._spread import check_part, gradient, is_spread, local, part
 from ._tensors import as_array, as_gradient
 
@@ -27,26 +28,6 @@ BY_AXES = ("row", "matrix", "factored")
 FIXED = (*MASKS, *(name for name, option in GROUP.items() if option.fixed))
 
 is_negative = torch.Tensor.is_neg
-
-
-def number(who: str, name: str, value: Any) -> Any:
-    """A hyper-parameter as this library takes it; torch also has tensors of one number."""
-    if isinstance(value, torch.Tensor):
-        if value.numel() != 1:
-            raise ValueError(
-                f"{who}: {name} must be a number or a tensor of one, got shape {tuple(value.shape)}"
-            )
-        return float(value)
-    if isinstance(value, (list, tuple)):
-        return tuple(number(who, name, v) for v in value)
-    return value
-
-
-def _changes_unseen(value: Any) -> bool:
-    """Whether a value may change while it stays the same object."""
-    if isinstance(value, tuple):
-        return any(map(_changes_unseen, value))
-    return isinstance(value, (list, torch.Tensor))
 
 
 class Members(NamedTuple):
@@ -89,7 +70,7 @@ class Part:
         self.opt: Optimizer = make(made, **self._once, **options)
         tensors = [p for some in members for p in some.params]
         self._watch_over(tensors, [view for seen in views for view in seen])
-        self._sent = [self._note(some.group) for some in members]
+        self._sent = [Sent.of(self.who, self._known, some.group) for some in members]
         self._spread, self.all_here = False, True
         for some in members:
             self._look_around(some)
@@ -140,20 +121,13 @@ class Part:
         """What messages call the k-th tensor."""
         return f"params{self.opt._layout.label(k)}"
 
-    def _note(self, group: dict[str, Any]) -> tuple[Any, Any, bool, int]:
-        """How to get what of a group was sent, what that was, whether to look twice, its size."""
-        watched = {*self._known, *REFUSED, DECOUPLED}.difference(MASKS)
-        get = itemgetter(*(k for k in group if k in watched))
-        now = get(group)
-        return get, now, any(map(_changes_unseen, now)), len(group)
-
     def add(self, some: Members) -> None:
         """Add a group."""
         views = self._views(len(self._sent), some)
         self.opt.add_param_group(self._made(some, views))
         seen = [*zip(self.arrays, self.axes, strict=True), *views]
         self._watch_over([*self.tensors, *some.params], seen)
-        self._sent.append(self._note(some.group))
+        self._sent.append(Sent.of(self.who, self._known, some.group))
         self._look_around(some)
 
     def _look_around(self, some: Members) -> None:
@@ -164,25 +138,23 @@ class Part:
     def refresh(self, members: Sequence[Members]) -> None:
         """Take over what of the groups was changed since it was sent."""
         for i, (group, _, _) in enumerate(members):
-            get, sent, unseen, size = self._sent[i]
             try:
-                changed = get(group) != sent
+                held = self._sent[i].holds(group)
             except KeyError as error:
                 raise ValueError(
                     f"{self.who}: param_groups[{i}] must have the key {error}, which was deleted"
                 ) from None
-            except (RuntimeError, ValueError):  # of an array, which is no number
-                changed = True
-            if changed or unseen or len(group) != size:
+            if not held:
                 self._send(i, group)
 
     def _send(self, i: int, group: dict[str, Any]) -> None:
-        """Tell the optimizer what is in a group now."""
+        """Tell the optimizer what has changed in a group."""
         check_flags(self.who, self._known, group, self._decoupled)
-        known = {k: v for k, v in group.items() if k in self._known and k not in MASKS}
-        values = {k: number(self.who, k, v) for k, v in known.items()}
-        self.opt.param_groups[i].update(values)
-        self._sent[i] = self._note(group)
+        now = Sent.of(self.who, self._known, group, self._sent[i])
+        changes = now.changes(self._sent[i])
+        if changes:
+            assign(self.opt, i, changes)
+        self._sent[i] = now
 
     def plain(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """What a saved group says of hyper-parameters and options, as a state dict has it."""
@@ -261,9 +233,7 @@ class Part:
                 ready[i] = ready[i].permute(self.axes[i])
         try:
             return self.opt.step(split(members, ready), loss=loss)
-        except NonFiniteError:
-            raise
-        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what has no memory
+        except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what it cannot give
             looked = self._looked_at(params, grads)
         return self.opt.step(split(members, looked), loss=loss)
 

@@ -18,6 +18,10 @@ CASES = [
     Case("SGD", {"lr": 0.1, "momentum": 0.9}, Optax(lambda o: o.sgd(0.1, momentum=0.9)), F64),
     Case("RMSprop", {},
          Optax(lambda o: o.rmsprop(1e-2, decay=0.99, eps=1e-8, eps_in_sqrt=False)), F64),
+    Case("RMSprop", {"eps": 1e-3, "eps_inside": True, "momentum": 0.9},
+         Optax(lambda o: o.rmsprop(1e-2, decay=0.99, eps=1e-3, momentum=0.9)), F64),
+    Case("RMSprop", {"eps": 1e-3, "eps_inside": True, "centered": True},
+         Optax(lambda o: o.rmsprop(1e-2, decay=0.99, eps=1e-3, centered=True)), F64),
     Case("Adagrad", {"initial_accumulator_value": 0.1, "eps": 0.0},
          Optax(lambda o: o.adagrad(1e-2, initial_accumulator_value=0.1, eps=0.0)), F64),
 ]  # fmt: skip

@@ -16,7 +16,8 @@ def update(p: Array, g: Array, s: Names, h: Names, t: int, k: Names) -> None:
         s.mean[...] = alpha * s.mean + fresh * g
         spread = s.v - s.mean * s.mean
         square = np.where(spread < 0, real(0), spread)
-    root = np.sqrt(square) + real(h.eps)
+    inner, outer = (h.eps, 0.0) if h.eps_inside else (0.0, h.eps)
+    root = np.sqrt(square + real(inner)) + real(outer)
     if s.buf is None:
         p[...] = p - (lr * g) / root
     else:

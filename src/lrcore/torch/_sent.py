@@ -1,0 +1,84 @@
+"""Sent: what the values of a group were when its optimizer was last told them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import torch
+
+from .._optimizer.options import MASKS
+from ._flags import DECOUPLED, REFUSED
+
+__all__ = ["Sent", "number"]
+
+
+def number(who: str, name: str, value: Any) -> Any:
+    """A hyper-parameter as this library takes it; torch also has tensors of one number."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise ValueError(
+                f"{who}: {name} must be a number or a tensor of one, got shape {tuple(value.shape)}"
+            )
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(number(who, name, v) for v in value)
+    return value
+
+
+def _changes_unseen(value: Any) -> bool:
+    """Whether a value may change while it stays the same object."""
+    if type(value) is float:
+        return False
+    if isinstance(value, tuple):
+        return any(map(_changes_unseen, value))
+    return isinstance(value, (list, torch.Tensor))
+
+
+class Sent(NamedTuple):
+    """How many values a group had, the names of those that count, how to get them, and they."""
+
+    size: int
+    names: tuple[str, ...]
+    get: Callable[[dict[str, Any]], tuple[Any, ...]]
+    values: tuple[Any, ...]
+    #: What of it the optimizer was told, by name, without tensors.
+    told: dict[str, Any]
+    #: Whether some may change while they stay the same objects.
+    unseen: bool
+
+    @classmethod
+    def of(
+        cls, who: str, known: Collection[str], group: dict[str, Any], before: Sent | None = None
+    ) -> Sent:
+        """What a group says; `known` is for the optimizer, `before` is what the group said."""
+        get: Callable[[dict[str, Any]], tuple[Any, ...]]
+        if before is None or before.size != len(group):
+            watched = {*known, *REFUSED, DECOUPLED}.difference(MASKS)
+            names = tuple(k for k in group if k in watched)
+            get = itemgetter(*names)
+        else:
+            names, get = before.names, before.get
+        now = get(group)
+        told = {
+            k: v if type(v) is float else number(who, k, v)
+            for k, v in zip(names, now, strict=True)
+            if k in known
+        }
+        return cls(len(group), names, get, now, told, any(map(_changes_unseen, now)))
+
+    def holds(self, group: dict[str, Any]) -> bool:
+        """Whether a group surely says the same; a KeyError where it has lost a value."""
+        now = self.get(group)
+        if self.unseen or len(group) != self.size:
+            return False
+        try:
+            return now == self.values
+        except (RuntimeError, ValueError):  # a tensor or an array of several numbers
+            return False
+
+    def changes(self, before: Sent) -> dict[str, Any]:
+        """What the optimizer must be told that knows what was before."""
+        old = before.told
+        return {k: v for k, v in self.told.items() if k not in old or v != old[k]}

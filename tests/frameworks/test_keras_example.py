@@ -1,0 +1,29 @@
+"""docs/examples/keras_digits.py, with both backends: it says that both reach the same."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from support import ROOT, missing
+
+pytestmark = pytest.mark.frameworks
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_the_digits(backend):
+    for name in (backend, "keras", "sklearn"):
+        if find_spec(name) is None:
+            missing(name)
+    env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "examples" / "keras_digits.py")],
+        env=env, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
+    lines = done.stdout.splitlines()
+    right = {line.split()[0]: float(line.split()[1][:-1]) for line in lines[2:4]}
+    assert min(right.values()) > 93
+    assert abs(right["keras.optimizers.AdamW"] - right["lrcore.keras.AdamW"]) < 1.5
