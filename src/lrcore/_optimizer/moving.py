@@ -61,7 +61,8 @@ def move(opt: Optimizer, arrays: Sequence[Array], sources: Sequence[int]) -> Non
 def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> None:
     """Let parameter `i` begin anew, or go on with what a state dict has of it.
 
-    Its slots get other memory, so that whoever looks at the old goes on seeing what was there.
+    There have been no fewer updates then than of any parameter. The slots get other memory, so that
+    whoever looks at the old goes on seeing what was there.
     `entry` is one that `saved.check_convertible` has let through.
     """
     with opt._alone():
@@ -84,7 +85,7 @@ def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> Non
             found = entry.get("estimates", {}) if entry else {}
             scalars = [float(found.get(n, x)) for n, x in zip(row.scalars, first, strict=True)]
         opt._plan.rebind(i, store, age, scalars)
-        opt._plan.t = max(opt._plan.t, age)  # schedules go by it
+        opt._plan.t = max(opt.t, age)
 
 
 def _said(leaf: Leaf) -> str:

@@ -43,7 +43,9 @@ class Optimizer(torch.optim.Optimizer):
         flags = {k: v for k, v in of_torch.items() if is_flag(cls, k)} | flags
         self._kind = rule_of(cls, flags)
         adapts = hasattr(whole.get("loss_scale"), "after")  # it learns from steps it skips
-        self._options = {"nonfinite": "skip" if adapts else "ignore", **whole}
+        self._options = whole | {
+            "nonfinite": whole.get("nonfinite", "skip" if adapts else "ignore")
+        }
         self._parts: list[Part] = []
         self._places, self.made = Places(), False
         super().__init__(params, {**values, **{"maximize": False} | values, **flags})

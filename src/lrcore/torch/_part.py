@@ -188,6 +188,8 @@ class Part:
         if self._spread:
             grads = self._local(params, grads)
         given = [g for g in grads if g is not None]
+        if self._is_unlike(grads):
+            self._check_dtypes(params, grads)
         if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
@@ -195,6 +197,23 @@ class Part:
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
+
+    def _is_unlike(self, grads: list[Any]) -> bool:
+        """Whether a gradient is not of its parameter's dtype, or nothing that can be looked at."""
+        try:
+            return self._watch.unlike(grads)
+        except RuntimeError:  # torch's, of what has no memory
+            return True
+
+    def _check_dtypes(self, params: list[Any], grads: list[Any]) -> None:
+        """Refuse a gradient of another dtype than torch would let it have."""
+        for label, p, g in zip(self._labels(), params, grads, strict=True):
+            allowed = getattr(p, "grad_dtype", p.dtype)  # None: any
+            if g is not None and allowed is not None and g.dtype not in (p.dtype, allowed):
+                raise TypeError(
+                    f"{self.who}: the gradient of {label} must be {p.dtype} as the parameter is, "
+                    f"got {g.dtype}; p.grad_dtype allows another"
+                )
 
     def _local(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """What is here of the gradients."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import saved
 from .._optimizer.slots import AVERAGES, Slot
@@ -29,7 +31,9 @@ __all__ = ["counted", "fitting", "load", "plain_values", "read", "values_of"]
 COUNTERS = ("t", "scale", "good_steps", "estimates", "training", "own_t")
 #: Names of hyper-parameters that schedulers of torch put into groups, too.
 OF_SCHEDULERS = {"max_lr"}
-HYPERS = {name for row in RULES.values() for name in row.hypers} - OF_SCHEDULERS
+HYPERS = {
+    name for rule in optimizers.__all__ for name in signature(getattr(optimizers, rule)).parameters
+}.difference(OF_SCHEDULERS, ("params", "options"))
 
 
 def counted(part: Part, i: int) -> dict[str, Any]:
@@ -88,9 +92,9 @@ def fitting(who: str, opt: Optimizer, state: Mapping[str, Any]) -> list[Mapping[
 def _check_rule(
     where: str, opt: Optimizer, group: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
-    """Refuse the group of another rule. Flags may be missing: older versions had fewer."""
-    theirs = defaults_of_torch(type(opt).__name__) or opt.hypers
-    needed = [k for k in opt.hypers if k in theirs and not isinstance(opt.defaults[k], bool)]
+    """Refuse the group of another rule. What torch added late may be missing."""
+    theirs = defaults_of_torch(type(opt).__name__)
+    needed = [k for k in opt.hypers if k in theirs and k != DECOUPLED] if theirs else opt.hypers
     missing = [k for k in needed if k not in new]
     if missing:
         raise ValueError(

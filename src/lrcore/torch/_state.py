@@ -389,4 +389,5 @@ class Live(MutableMapping[Any, Any]):
             if row.of_tensors
         ]
         plan.rebind(k, part.opt._layout.stores[k], age, scalars)
+        plan.t = max(plan.t, age)
         return given
