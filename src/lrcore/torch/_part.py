@@ -208,7 +208,8 @@ class Part:
     def _check_dtypes(self, params: list[Any], grads: list[Any]) -> None:
         """Refuse a gradient of another dtype than torch would let it have."""
         for label, p, g in zip(self._labels(), params, grads, strict=True):
-            if g is not None and g.dtype not in (p.dtype, getattr(p, "grad_dtype", None)):
+            allowed = getattr(p, "grad_dtype", p.dtype)  # None: any
+            if g is not None and allowed is not None and g.dtype not in (p.dtype, allowed):
                 raise TypeError(
                     f"{self.who}: the gradient of {label} must be {p.dtype} as the parameter is, "
                     f"got {g.dtype}; p.grad_dtype allows another"
