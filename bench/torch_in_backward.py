@@ -1,12 +1,13 @@
 """``lrcore.torch.in_backward`` against ``step()`` after ``backward()``: time and memory.
 
-    python bench/torch_in_backward.py [--quick] [WORD ...]
+    OMP_WAIT_POLICY=passive python bench/torch_in_backward.py [--quick] [WORD ...]
 
 Whole training steps (forward, backward, update, freeing the gradients) of models with AdamW in
 float32 and two threads; words choose those whose names have one of them. Times are taken in turns
 in one process; the ratio is that of a turn. The peak is of a process of its own for each way, above
 what that had before the model was made, where freed memory goes back to the system at once: by
-default glibc keeps blocks below 32 MiB for later, and the process stays larger.
+default glibc keeps blocks below 32 MiB for later, and the process stays larger. Threads of OpenMP
+that spin between torch's operations make all times useless where the cores have other work.
 """
 
 import os

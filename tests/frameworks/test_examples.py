@@ -1,11 +1,12 @@
 """The worked examples run as they stand, and their two sides reach the same."""
 
 import runpy
+import sys
 from statistics import median
 
 import pytest
 from oracles.harness import framework
-from support import ROOT
+from support import ROOT, run
 
 pytestmark = pytest.mark.frameworks
 
@@ -17,6 +18,11 @@ def ran(name):
     framework("torch")
     names = runpy.run_path(str(EXAMPLES / name))
     return names, names["main"]()
+
+
+def test_the_page(torch):
+    page = EXAMPLES.parent / "torch.md"
+    assert run(sys.executable, "-W", "error", ROOT / ".ci" / "page.py", page).stdout == ""
 
 
 def test_digits(capsys):

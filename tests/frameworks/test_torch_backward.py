@@ -324,6 +324,44 @@ def test_a_closure():
     assert losses[2] < losses[0]
 
 
+def test_a_checkpoint_of_torch_goes_on_inside_of_backward_and_back():
+    a, b = network(), network()
+    theirs = torch.optim.AdamW(a.parameters(), weight_decay=0.1)
+    plainly(a, theirs, 3)
+    b.load_state_dict(a.state_dict())
+    opt = lt.in_backward(b, lt.AdamW)
+    opt.load_state_dict(theirs.state_dict())
+    in_backward(b, 3)
+    plainly(a, theirs, 3)
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        torch.testing.assert_close(q, p, rtol=1e-5, atol=1e-7)
+    again = torch.optim.AdamW(b.parameters())
+    again.load_state_dict(opt.state_dict())
+    assert {int(e["step"]) for e in again.state.values()} == {6}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda s: s["state"][5].update(exp_avg=torch.zeros(5)), r"5\.bias.* must have the shape"),
+        (lambda s: s["state"][5].pop("exp_avg"), r"5\.bias.* must have \['exp_avg'"),
+        (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be in"),
+        (lambda s: s["param_groups"][0]["params"].pop(), "must have 6 parameters, got 5"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_changes_nothing(spoil, text):
+    model = network()
+    opt = lt.in_backward(model, lt.AdamW)
+    in_backward(model, 1)
+    bad = copy.deepcopy(opt.state_dict())
+    in_backward(model, 1)
+    before = str(opt.state_dict())
+    spoil(bad)
+    with pytest.raises(ValueError, match=text):
+        opt.load_state_dict(bad)
+    assert str(opt.state_dict()) == before
+
+
 # ---------------------------------------------------------------------- lifetime and copies
 
 

@@ -125,14 +125,17 @@ def test_the_same_rates_and_the_same_trajectory(rule, torch):
 
 @EACH
 def test_a_rate_of_0(rule, torch):
-    """Nothing moves; in torch Rprop goes on, whose rate is that of a first step only."""
+    """Nothing moves, but once more by ASGD, whose step is of the rate before, here and in torch.
+
+    In torch Rprop goes on, too, whose rate is that of a first step only.
+    """
     run = run_for(torch, rule)
 
     def make(s, o):
         return s.LambdaLR(o, lambda t: float(t < 10))
 
     mine = Driven(torch, ours(rule), make, run)
-    last = 12 if rule == "ASGD" else 10  # whose updates go by the rate of the one before
+    last = 12 if rule == "ASGD" else 10  # some have no gradient in the next
     then = [p.clone() for p in mine.go(0, last)]
     got = mine.go(last, STEPS)
     assert all(map(torch.equal, then, got))

@@ -18,10 +18,9 @@ from .. import optimizers
 from .._hyper import RULES
 from .._optimizer.masks import Terms
 from .._optimizer.options import MASKS, WHOLE
-from . import _saved
+from . import _saved, _spread
 from ._optimizer import Optimizer
 from ._part import Members, Part
-from ._spread import local
 from ._tensors import as_array
 
 __all__ = ["InBackward", "in_backward"]
@@ -376,10 +375,11 @@ def _check_option(who: str, name: str, value: Any) -> None:
 
 def _check_free(what: str, p: Any) -> None:
     """Refuse a parameter that another optimizer steps, or whose gradient is put together later."""
-    if local(p) is not p:
+    if _spread.is_spread(p) or _spread.part(p):
+        got = _spread.part(p) or "a DTensor"
         raise TypeError(
-            f"in_backward: {what} must be a tensor of this process alone, got a "
-            f"{type(p.data).__name__}; call step() of a plain optimizer"
+            f"in_backward: {what} must be a tensor of this process alone, got {got}; call step() "
+            "of a plain optimizer"
         )
     for hook in (p._post_accumulate_grad_hooks or {}).values():
         if isinstance(hook, Hook) and hook.part() is not None:
