@@ -234,6 +234,32 @@ def test_gradients_that_are_views_of_something(make, rule, torch):
     assert_equal(torch, walked(copied=True), walked(copied=False))
 
 
+def as_it_is(torch, p):
+    return contiguous(torch, p.detach().sin())
+
+
+@pytest.mark.parametrize("shapes", [[(3, 3, 3, 3)], [(2, 3, 4, 5), (4, 2, 3, 2, 5)]], ids=str)
+@pytest.mark.parametrize(
+    "make", [as_it_is, expanded_row, with_graph, negative_bit, misaligned_leaf]
+)
+def test_such_gradients_of_parameters_with_turned_axes(make, shapes, torch):
+    """Where all axes are as long as each other, no shape gives a mistake away."""
+
+    def walked(form):
+        torch.manual_seed(0)
+        drawn = [torch.randn(s) for s in shapes]
+        params = [form(torch, x).requires_grad_() for x in drawn]
+        opt = ours("AdamW")(params)
+        for _ in range(STEPS):
+            for p in params:
+                p.grad = make(torch, p)
+            opt.step()
+        return [contiguous(torch, p.detach()) for p in params]
+
+    for form in (channels_last, permuted, transposed):
+        assert_equal(torch, walked(contiguous), walked(form))
+
+
 # -------------------------------------------------------------------- the adapter adds nothing
 
 

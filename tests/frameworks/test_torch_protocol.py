@@ -340,6 +340,9 @@ def test_whatever_way_a_group_is_changed_the_next_step_knows(torch, pair):
         opt.step()
         return opt.lrcore.param_groups[0][name]
 
+    assert "clip_value" not in group
+    group["clip_value"] = 0.125
+    assert told("clip_value") == 0.125
     group["lr"] = 0.2
     assert told("lr") == 0.2
     group["lr"] = rate = torch.tensor(0.25)
@@ -350,8 +353,6 @@ def test_whatever_way_a_group_is_changed_the_next_step_knows(torch, pair):
     assert told("betas") == (0.5, 0.9)
     both[0] = 0.75
     assert told("betas") == (0.75, 0.9)
-    group["clip_value"] = 0.125  # was not among them
-    assert told("clip_value") == 0.125
     group["initial_lr"] = 7  # of a scheduler
     group["amsgrad"] = True
     assert told("amsgrad") is True
@@ -364,6 +365,30 @@ def test_whatever_way_a_group_is_changed_the_next_step_knows(torch, pair):
         True,
     )
     assert not torch.equal(p, before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lr": 0.5}, {"betas": (0.5, 0.6)}, {"eps": 0.1}, {"weight_decay": 0.5}, {"amsgrad": True},
+     {"maximize": True}, {"clip_value": 0.1}, {"clip_norm": 0.1}, {"cautious": True},
+     {"agc": 0.01}, {"lr": lrcore.schedules.Cosine(0.5, 4), "maximize": True}],
+    ids=str,
+)  # fmt: skip
+def test_what_a_group_is_told_later_is_what_it_is_told_at_once(change, torch):
+    def walked(at_once, later):
+        params = [torch.linspace(0.5, 2, n).requires_grad_() for n in (5, 3)]
+        opt = ours("AdamW")([{"params": [params[0]], **at_once}, {"params": [params[1]]}], lr=0.1)
+        opt.param_groups[0].update(later)
+        for t in range(3):
+            for p in params:
+                p.grad = (p.detach() + t).cos() * 0.01**t
+            opt.step()
+        return [p.detach() for p in params]
+
+    expected = walked(change, {})
+    assert all(map(torch.equal, expected, walked({}, change)))
+    same = [torch.equal(a, b) for a, b in zip(expected, walked({}, {}), strict=True)]
+    assert same == [False, True]
 
 
 def test_a_refused_value_changes_nothing_until_it_is_repaired(torch, pair):
