@@ -61,19 +61,17 @@ class Slab:
         for i, n in zip(self.members, self.sizes, strict=True):
             np.copyto(room[at : at + n], arrays[i].reshape(-1))
             at += n
-        return room[:]
+        return room  # itself: its references say who holds it
 
     def _free(self) -> Array:
         for k in range(len(self._rooms)):
             if sys.getrefcount(self._rooms[k]) == self._held:
                 return self._rooms[k]
-        room = _room(sum(self.sizes), self.dtype)
-        if len(self._rooms) < SPARE:
-            self._rooms.append(room)
-            del room
-            self._held = sys.getrefcount(self._rooms[-1])
-            return self._rooms[-1]
-        return room
+        if len(self._rooms) == SPARE:
+            return _room(sum(self.sizes), self.dtype)
+        self._rooms.append(_room(sum(self.sizes), self.dtype))
+        self._held = sys.getrefcount(self._rooms[-1])
+        return self._rooms[-1]
 
 
 class Memory:
@@ -180,9 +178,10 @@ class Memory:
         )
         for slab, flat in zip(slabs, out[: len(slabs)], strict=True):
             flat.set_shape([sum(slab.sizes)])
-            pieces = tf.split(flat, slab.sizes)
-            for i, piece, shape in zip(slab.members, pieces, slab.shapes, strict=True):
-                self._variables[i].assign(tf.reshape(piece, shape))
+            at = 0
+            for i, n, shape in zip(slab.members, slab.sizes, slab.shapes, strict=True):
+                self._variables[i].assign(tf.reshape(flat[at : at + n], shape))
+                at += n
         for i, new in zip(rows, out[len(slabs) :], strict=True):
             new.set_shape([None, *self._shapes[i][1:]])
             self._variables[i].scatter_update(tf.IndexedSlices(new, named[i]))
