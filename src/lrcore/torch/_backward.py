@@ -6,7 +6,7 @@ import gc
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -297,15 +297,6 @@ class InBackward(Optimizer):
     def remove(self) -> None:
         """Remove the hooks: from now on `step` makes the steps, as in every optimizer."""
         self._run.remove()
-
-    @contextmanager
-    def averaged(self, which: str | None = None) -> Iterator[None]:
-        """Let the parameters hold an average in a ``with``: :meth:`lrcore.Optimizer.averaged`."""
-        self._follow()
-        with ExitStack() as shown:
-            for part in self._parts:
-                shown.enter_context(part.opt.averaged(which))
-            yield
 
     # ------------------------------------------------------------------------- saving
 

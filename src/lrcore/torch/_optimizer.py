@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import torch
+from torch.autograd.graph import increment_version
 from torch.optim import optimizer as theirs
 
 from .. import Optimizer as Rule
@@ -135,7 +136,8 @@ class Optimizer(torch.optim.Optimizer):
             been changed.
         """
         if self._is_watched():
-            return self._announced(closure, loss)
+            given = () if closure is None else (closure,)  # hooks are told what was given
+            return self._announced(*given, **({} if loss is None else {"loss": loss}))
         return self._step(closure, loss)
 
     step.hooked = True  # type: ignore[attr-defined]  # hooks are called by _announced
@@ -209,19 +211,38 @@ class Optimizer(torch.optim.Optimizer):
 
     def train(self) -> None:
         """Bring the parameters back to where they are trained: :meth:`lrcore.Optimizer.train`."""
-        self._follow()
-        for part in self._parts:
-            part.opt.train()
+        self._go(Rule.train)
 
     def eval(self) -> None:
         """Move the parameters to where they are evaluated: :meth:`lrcore.Optimizer.eval`."""
-        self._follow()
-        for part in self._parts:
-            part.opt.eval()
+        self._go(Rule.eval)
 
-    def averaged(self, which: str | None = None) -> AbstractContextManager[None]:
+    def _go(self, where: Callable[[Rule], None]) -> None:
+        self._follow()
+        before = [part.opt.training for part in self._parts]
+        for part in self._parts:
+            where(part.opt)
+        if before != [part.opt.training for part in self._parts]:
+            self._note_written()
+
+    @contextmanager
+    def averaged(self, which: str | None = None) -> Iterator[None]:
         """Let the parameters hold an average in a ``with``: :meth:`lrcore.Optimizer.averaged`."""
-        return self.lrcore.averaged(which)
+        for part, members in self._members():
+            part.refresh(members)
+            part.follow(members)
+        try:
+            with ExitStack() as shown:
+                for part in self._parts:
+                    shown.enter_context(part.opt.averaged(which))
+                self._note_written()
+                yield
+        finally:
+            self._note_written()
+
+    def _note_written(self) -> None:
+        """Let autograd know that parameters have changed: a graph made before is of no use now."""
+        increment_version([p for group in self.param_groups for p in group["params"]])
 
     def resync(self) -> None:
         """Take over what was written into the parameters: :meth:`lrcore.Optimizer.resync`."""

@@ -137,6 +137,11 @@ class Part:
 
     def refresh(self, members: Sequence[Members]) -> None:
         """Take over what of the groups was changed since it was sent."""
+        if len(members) != len(self._sent):
+            raise ValueError(
+                f"{self.who}: param_groups must keep their {len(self._sent)} groups, got "
+                f"{len(members)}; add_param_group adds more"
+            )
         for i, (group, _, _) in enumerate(members):
             try:
                 held = self._sent[i].holds(group)

@@ -71,8 +71,14 @@ def fitting(who: str, opt: Optimizer, state: Mapping[str, Any]) -> list[Mapping[
         if not isinstance(state, Mapping) or name not in state:
             got = list(state) if isinstance(state, Mapping) else type(state).__name__
             raise ValueError(f"{who}: the state dict must have the key {name!r}, got {got}")
+    if not isinstance(state["state"], Mapping):
+        raise TypeError(f"{who}: the state must be a dict, got {type(state['state']).__name__}")
     groups: Sequence[Mapping[str, Any]] = opt.param_groups
     found: list[Mapping[str, Any]] = state["param_groups"]
+    for i, new in enumerate(found):
+        if not isinstance(new, Mapping) or "params" not in new:
+            got = sorted(new) if isinstance(new, Mapping) else type(new).__name__
+            raise ValueError(f"{who}: param_groups[{i}] must be a dict with 'params', got {got}")
     if len(found) != len(groups):
         raise ValueError(
             f"{who}: param_groups must be a list of {len(groups)}, got {len(found)}; loaded state "
@@ -173,7 +179,7 @@ def _state_of(
         here.update(part.plain(group))
         if "estimates" in here and "estimates" in group:
             here["estimates"] = dict(group["estimates"])
-    state["t"] = _steps(step_name(opt), entries, groups)
+    state["t"] = _steps(who, step_name(opt), entries, groups)
     for name in {"scale", "good_steps", "training"} & set(state):
         state[name] = groups[0].get(name, state[name])
     values = groups_of(opt, who, state["param_groups"], [])
@@ -196,9 +202,9 @@ def _state_of(
     return state
 
 
-def _steps(step: str, entries: Sequence[Any], groups: Sequence[Mapping[str, Any]]) -> int:
+def _steps(who: str, step: str, entries: Sequence[Any], groups: Sequence[Mapping[str, Any]]) -> int:
     """How many steps a checkpoint is of."""
-    said = [group["t"] for group in groups if "t" in group]
+    said = [_count(who, "t", group["t"]) for group in groups if "t" in group]
     if said:
         return max(said)
     seen = [entry for entry in entries if entry]

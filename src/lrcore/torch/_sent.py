@@ -37,9 +37,9 @@ def _changes_unseen(value: Any) -> bool:
 
 
 class Sent(NamedTuple):
-    """How many values a group had, the names of those that count, how to get them, and they."""
+    """What a group had, the names of what counts of it, how to get that, and its values."""
 
-    size: int
+    keys: tuple[str, ...]
     names: tuple[str, ...]
     get: Callable[[dict[str, Any]], tuple[Any, ...]]
     values: tuple[Any, ...]
@@ -54,7 +54,7 @@ class Sent(NamedTuple):
     ) -> Sent:
         """What a group says; `known` is for the optimizer, `before` is what the group said."""
         get: Callable[[dict[str, Any]], tuple[Any, ...]]
-        if before is None or before.size != len(group):
+        if before is None or before.keys != tuple(group):
             watched = {*known, *REFUSED, DECOUPLED}.difference(MASKS)
             names = tuple(k for k in group if k in watched)
             get = itemgetter(*names)
@@ -66,12 +66,12 @@ class Sent(NamedTuple):
             for k, v in zip(names, now, strict=True)
             if k in known
         }
-        return cls(len(group), names, get, now, told, any(map(_changes_unseen, now)))
+        return cls(tuple(group), names, get, now, told, any(map(_changes_unseen, now)))
 
     def holds(self, group: dict[str, Any]) -> bool:
         """Whether a group surely says the same; a KeyError where it has lost a value."""
         now = self.get(group)
-        if self.unseen or len(group) != self.size:
+        if self.unseen or tuple(group) != self.keys:
             return False
         try:
             return now == self.values

@@ -68,11 +68,11 @@ def entry_of(part: Part, k: int) -> dict[str, Any]:
         return {}
     out: dict[str, Any] = {}
     if "t" in opt.torch_names or (age != opt.t and _goes_by_age(opt, k, names)):
-        out[step_name(opt)] = torch.tensor(float(age))
+        out[step_name(opt)] = torch.tensor(float(age), device="cpu")
     if len(names) > len(arrays.keys() & names.keys()):
         for name, value in zip(RULES[opt.rule].scalars, opt._plan.kept(k), strict=True):
             if name in names:
-                out[names[name]] = torch.tensor(value, dtype=torch.float64)
+                out[names[name]] = torch.tensor(value, dtype=torch.float64, device="cpu")
     for name, array in arrays.items():
         if name in names:
             axes = part.axes[k] if array.shape == part.arrays[k].shape else None
@@ -358,7 +358,7 @@ class Live(MutableMapping[Any, Any]):
             known = f"one of {list(entry)}" if entry else "assigned as a whole, state[p] = ..."
             raise KeyError(f"a state must be {known}, got {name!r}")
         here = entry[name]
-        given = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        given = value if isinstance(value, torch.Tensor) else torch.tensor(value, device="cpu")
         names = named(type(part.opt), tuple(part.opt._layout.arrays[k]))
         if name not in {names[a] for a in part.opt._layout.arrays[k] if a in names}:
             return self._set_number(part, k, name, names, given)
