@@ -162,7 +162,7 @@ def damaged(torch, name):
         "step": (lambda d: d["state"][1].update(step=-1), "step must be a whole number, got -1"),
         "half a step": (lambda d: d["state"][1].update(step=0.5), "step must be a whole number"),
         "steps": (lambda d: d["state"][1].update(step=torch.ones(2)), "step must be a number or"),
-        "t": (lambda d: d["param_groups"][0].update(t=-4), "t must be an integer"),
+        "t": (lambda d: d["param_groups"][0].update(t=-4), "t must be a whole number"),
     }[name]  # fmt: skip
 
 

@@ -75,16 +75,15 @@ def fitting(who: str, opt: Optimizer, state: Mapping[str, Any]) -> list[Mapping[
         raise TypeError(f"{who}: the state must be a dict, got {type(state['state']).__name__}")
     groups: Sequence[Mapping[str, Any]] = opt.param_groups
     found: list[Mapping[str, Any]] = state["param_groups"]
-    for i, new in enumerate(found):
-        if not isinstance(new, Mapping) or "params" not in new:
-            got = sorted(new) if isinstance(new, Mapping) else type(new).__name__
-            raise ValueError(f"{who}: param_groups[{i}] must be a dict with 'params', got {got}")
     if len(found) != len(groups):
         raise ValueError(
             f"{who}: param_groups must be a list of {len(groups)}, got {len(found)}; loaded state "
             "dict has a different number of parameter groups"
         )
     for i, (group, new) in enumerate(zip(groups, found, strict=True)):
+        if not isinstance(new, Mapping) or "params" not in new:
+            got = sorted(new) if isinstance(new, Mapping) else type(new).__name__
+            raise ValueError(f"{who}: param_groups[{i}] must be a dict with 'params', got {got}")
         if len(group["params"]) != len(new["params"]):
             raise ValueError(
                 f"{who}: param_groups[{i}] must have {len(group['params'])} parameters, "
