@@ -1,4 +1,4 @@
-"""What lrcore.torch refuses of checkpoints and groups, and that nothing has changed then."""
+"""Checkpoints, groups and graphs that do not fit lrcore.torch, and what it is told of them."""
 
 import copy
 from contextlib import nullcontext
@@ -102,6 +102,45 @@ def test_an_option_is_seen_that_takes_the_place_of_another_key():
     opt.param_groups[0]["clip_norm"] = 1.0
     step([p], opt)
     torch.testing.assert_close(p.detach(), torch.full((4,), -1.5))
+
+
+# -------------------------------------------------------------------------------------- names
+
+
+def named(names, values, make=lt.SGD, **options):
+    params = [torch.nn.Parameter(torch.full((2,), v)) for v in values]
+    return params, make(list(zip(names, params, strict=True)), lr=1.0, **options)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_two_parameters_of_one_name_are_both_stepped(inside):
+    make = (lambda p, **o: lt.in_backward(p, lt.SGD, **o)) if inside else lt.SGD
+    params, opt = named("aab", [1.0, 2.0, 3.0], make)
+    sum(p.sum() * (i + 1) for i, p in enumerate(params)).backward()
+    opt.step()
+    assert [p[0].item() for p in params] == [0.0, 0.0, 0.0]
+    opt.load_state_dict(opt.state_dict())
+    assert opt.param_groups[0]["param_names"] == list("aab")
+
+
+@pytest.mark.parametrize("names", ["ba", "xy"])
+@pytest.mark.parametrize("how", ["loaded", "written"])
+def test_other_names_change_no_step(names, how):
+    params, opt = named("ab", [1.0, 2.0])
+    if how == "loaded":
+        opt.load_state_dict(named(names, [1.0, 2.0])[1].state_dict())
+    else:
+        opt.param_groups[0]["param_names"][:] = names
+    assert opt.param_groups[0]["param_names"] == list(names)
+    for p, g in zip(params, (0.5, 0.25), strict=True):
+        p.grad = torch.full((2,), g)
+    opt.step()
+    assert [p[0].item() for p in params] == [0.5, 1.75]
+    again, other = copy.deepcopy((params, opt))
+    for p, q in zip(params, again, strict=True):
+        q.grad = p.grad
+    other.step()
+    assert [p[0].item() for p in again] == [0.0, 1.5]
 
 
 # ---------------------------------------------------------------------------------- autograd

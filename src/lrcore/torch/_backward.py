@@ -20,7 +20,7 @@ from .._optimizer.masks import Terms
 from .._optimizer.options import MASKS, WHOLE
 from . import _saved, _spread
 from ._optimizer import Optimizer
-from ._part import Members, Part
+from ._part import Members, Part, distinct
 from ._tensors import as_array
 
 __all__ = ["InBackward", "in_backward"]
@@ -387,7 +387,7 @@ def _terms(who: str, groups: Sequence[Mapping[str, Any]], which: Sequence[int]) 
     made = []
     for i, group in enumerate(groups):
         arrays = [as_array(who, f"params[{i}][{k}]", p)[0] for k, p in enumerate(group["params"])]
-        names = group.get("param_names")
+        names = distinct(group.get("param_names"))
         params = arrays if names is None else dict(zip(names, arrays, strict=True))
         made.append({"params": params, **{name: group.get(name) for name in MASKS}})
     layout = optimizers.SGD(made)._layout

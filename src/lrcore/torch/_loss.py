@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from ._optimizer import Optimizer
-from ._part import split
 from ._spread import local
 from ._tensors import as_gradient
 
@@ -101,7 +100,7 @@ class LossAndGrads:
                 part.opt._layout.labels(), params, grads, part.axes, strict=True
             )
         ]
-        return loss.item(), split(members, ready)
+        return loss.item(), part.split(members, ready)
 
     def loss(self, batch: Any) -> float:
         """The loss of a batch alone."""

@@ -20,7 +20,7 @@ from ._sent import Sent, number
 from ._spread import check_part, gradient, is_spread, local, part
 from ._tensors import as_array, as_gradient
 
-__all__ = ["Members", "Part", "split"]
+__all__ = ["Members", "Part", "distinct"]
 
 #: Rules that look at rows or matrices, so that the order of a tensor's axes has a meaning.
 BY_AXES = ("row", "matrix", "factored")
@@ -71,6 +71,8 @@ class Part:
         tensors = [p for some in members for p in some.params]
         self._watch_over(tensors, [view for seen in views for view in seen])
         self._sent = [Sent.of(self.who, self._known, some.group) for some in members]
+        #: What the parameters of each group are called inside, whatever the group says later.
+        self._names = [distinct(some.names) for some in members]
         self._spread, self.all_here = False, True
         for some in members:
             self._look_around(some)
@@ -103,7 +105,7 @@ class Part:
         """
         values = {k: number(self.who, k, v) for k, v in some.group.items() if k in self._known}
         own = {k: v for k, v in values.items() if k not in self._once or v != self._once[k]}
-        return {**own, "params": _structured(some, [array for array, _ in views])}
+        return {**own, "params": _structured(distinct(some.names), [a for a, _ in views])}
 
     def _watch_over(
         self, tensors: list[Any], views: Sequence[tuple[NDArray[Any], tuple[int, ...]]]
@@ -128,6 +130,7 @@ class Part:
         seen = [*zip(self.arrays, self.axes, strict=True), *views]
         self._watch_over([*self.tensors, *some.params], seen)
         self._sent.append(Sent.of(self.who, self._known, some.group))
+        self._names.append(distinct(some.names))
         self._look_around(some)
 
     def _look_around(self, some: Members) -> None:
@@ -198,7 +201,7 @@ class Part:
         if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
-            made = self.opt.step(split(members, self._looked_at(params, grads)), loss=loss)
+            made = self.opt.step(self.split(members, self._looked_at(params, grads)), loss=loss)
         if made and given:
             increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
         return made
@@ -238,10 +241,10 @@ class Part:
             if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
                 ready[i] = ready[i].permute(self.axes[i])
         try:
-            return self.opt.step(split(members, ready), loss=loss)
+            return self.opt.step(self.split(members, ready), loss=loss)
         except (TypeError, ValueError, RuntimeError):  # the last is torch's, of what it cannot give
             looked = self._looked_at(params, grads)
-        return self.opt.step(split(members, looked), loss=loss)
+        return self.opt.step(self.split(members, looked), loss=loss)
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
@@ -254,15 +257,19 @@ class Part:
     def _labels(self) -> list[str]:
         return [f"params{label}" for label in self.opt._layout.labels()]
 
+    def split(self, members: Sequence[Members], flat: list[Any]) -> list[Any]:
+        """A list, or a dict by name, for each group."""
+        out, at = [], 0
+        for some, names in zip(members, self._names, strict=True):
+            out.append(_structured(names, flat[at : at + len(some.params)]))
+            at += len(some.params)
+        return out
 
-def _structured(some: Members, values: list[Any]) -> Any:
-    return values if some.names is None else dict(zip(some.names, values, strict=True))
+
+def distinct(names: list[str] | None) -> list[str] | None:
+    """A copy of the names of a group; None where two of them are alike, as in two models."""
+    return None if names is None or len(set(names)) < len(names) else list(names)
 
 
-def split(members: Sequence[Members], flat: list[Any]) -> list[Any]:
-    """A list, or a dict by name, for each group."""
-    out, at = [], 0
-    for some in members:
-        out.append(_structured(some, flat[at : at + len(some.params)]))
-        at += len(some.params)
-    return out
+def _structured(names: list[str] | None, values: list[Any]) -> Any:
+    return values if names is None else dict(zip(names, values, strict=True))
