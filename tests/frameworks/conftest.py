@@ -1,12 +1,13 @@
 """What tests against frameworks share."""
 
+import re
 from importlib import import_module
 
 import pytest
 from support import missing
 
 #: Of a file all of whose tests need a framework, which it may import at its top.
-ALL_MARKED = "\npytestmark = pytest.mark.frameworks\n"
+ALL_MARKED = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.frameworks\b", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -14,7 +15,9 @@ def pytest_ignore_collect(collection_path, config):
     chosen = config.getoption("markexpr")
     if not chosen or ("frameworks" in chosen and "not frameworks" not in chosen):
         return None
-    return True if collection_path.is_file() and ALL_MARKED in collection_path.read_text() else None
+    if not collection_path.is_file():
+        return None
+    return True if ALL_MARKED.search(collection_path.read_text()) else None
 
 
 @pytest.fixture(scope="module")

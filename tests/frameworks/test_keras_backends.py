@@ -51,5 +51,19 @@ def test_without_keras_there_is_a_sentence():
         "ModuleNotFoundError: lrcore.keras: keras must be installed, got none; "
         "pip install 'lrcore[keras]', and tensorflow or torch"
     )
+    program = """
+import sys
+class Without:
+    def find_spec(name, *rest):
+        if name == "tensorflow":
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Without)
+import lrcore.keras
+"""
+    done = run(["-c", program], "tensorflow")
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: lrcore.keras: tensorflow, which Keras is to use, must be installed, "
+        'got none; pip install tensorflow, or torch with KERAS_BACKEND="torch" in the environment'
+    )
     done = run(["-c", "import sys, lrcore; print('keras' in sys.modules)"], "torch")
     assert done.stdout == "False\n"

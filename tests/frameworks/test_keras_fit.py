@@ -131,6 +131,10 @@ def test_the_finder_under_a_schedule():
     theirs = network(keras.optimizers.SGD(lrcore.keras.Schedule(s)))
     with pytest.raises(TypeError, match="must have a learning_rate that can be set, got Schedule"):
         fit(theirs, callbacks=[lrcore.keras.LRFinder()])
+    finder = lrcore.keras.LRFinder(steps=30, short=0)
+    fit(model, 2, callbacks=[finder])
+    assert not finder.result.reliable
+    assert finder.result.reasons[0].endswith("give fit more epochs")
     with pytest.raises(ValueError, match="end must be above start"):
         lrcore.keras.LRFinder(start=1.0, end=0.1)
 

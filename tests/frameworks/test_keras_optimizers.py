@@ -147,6 +147,26 @@ def test_values_can_be_set():
     ):
         opt.beta_2 = 1.5
     assert opt.beta_2 == 0.999
+    with pytest.raises(
+        ValueError, match=r"lrcore.keras.AdamW: learning_rate must be in \[0, inf\), got -0.5"
+    ):
+        opt.learning_rate = -0.5
+    assert runs.number(opt.learning_rate) == np.float32(0.2)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "kind", "words"),
+    [
+        (-1.0, ValueError, r"epsilon must be in \[0, inf\), got -1.0"),
+        (float("nan"), ValueError, r"epsilon must be in \[0, inf\), got nan"),
+        ("a", TypeError, "epsilon must be a number"),
+        (schedules.Constant(1e-7), TypeError, "epsilon must be a number, got a schedule"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Muon"])
+def test_an_epsilon_that_is_corrected_is_checked(name, epsilon, kind, words):
+    with pytest.raises(kind, match=rf"lrcore.keras.{name}: {words}"):
+        getattr(lrcore.keras, name)(epsilon=epsilon)
 
 
 def test_a_rate_may_be_a_number_a_schedule_or_a_function():

@@ -1,5 +1,7 @@
 """lrcore.optax among optax's own: parts of larger transformations, optax's rules, and errors."""
 
+import copy
+
 import numpy as np
 import pytest
 from jax_runs import RULES, adapter, installed, jax_run, plain_run, same_tree, tree
@@ -47,6 +49,11 @@ def near64(ours, theirs):
 
 
 # ----------------------------------------------------------------------- part of a larger one
+
+
+def test_what_holds_a_transformation_can_be_copied():
+    tx = adapter.AdamW(0.1)
+    assert copy.deepcopy({"tx": tx})["tx"] is tx
 
 
 def test_in_a_chain():

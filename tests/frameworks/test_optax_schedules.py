@@ -233,6 +233,21 @@ except ImportError as error:
     )
 
 
+@pytest.mark.parametrize(("framework", "adapter"), [("optax", "optax"), ("torch", "torch")])
+def test_a_framework_that_is_broken_is_not_called_missing(framework, adapter, tmp_path):
+    """Such as one whose shared libraries are not found."""
+    (tmp_path / f"{framework}.py").write_text("raise ImportError('libgomp.so.1: cannot open')")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+try:
+    import lrcore.{adapter}
+except ImportError as error:
+    print(error)
+"""
+    assert python(code) == "libgomp.so.1: cannot open\n"
+
+
 @pytest.mark.parametrize("part", ["", "._schedules", "._transform", "._rule"])
 def test_examples(part):
     assert doctest.testmod(importlib.import_module(f"lrcore.optax{part}")).failed == 0

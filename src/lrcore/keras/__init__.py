@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any
 try:
     import keras as _keras  # noqa: F401
 except ModuleNotFoundError as error:
-    if error.name != "keras":
+    if error.name == "keras":
+        text = (
+            "keras must be installed, got none; pip install 'lrcore[keras]', and "
+            "tensorflow or torch"
+        )
+    elif error.name in ("tensorflow", "torch", "jax"):
+        text = (
+            f"{error.name}, which Keras is to use, must be installed, got none; pip install "
+            'tensorflow, or torch with KERAS_BACKEND="torch" in the environment'
+        )
+    else:
         raise
-    raise ModuleNotFoundError(
-        "lrcore.keras: keras must be installed, got none; pip install 'lrcore[keras]', and "
-        "tensorflow or torch",
-        name="keras",
-    ) from None
+    raise ModuleNotFoundError(f"lrcore.keras: {text}", name=error.name) from None
 
 from . import callbacks
 from ._classes import CLASSES

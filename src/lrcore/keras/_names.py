@@ -14,11 +14,13 @@ from functools import cache, partial
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 
 from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import Optimizer
 from .._optimizer.options import GROUP, MASKS, WHOLE
+from .._schedule import Schedule
 from ..schedules import Lambda
 
 __all__ = ["BASE", "OPTIONS", "Groups", "Parameters", "groups_of", "parameters", "peer", "to_ours"]
@@ -134,9 +136,19 @@ def parameters(rule: type[Optimizer]) -> Parameters:
 # ---------------------------------------------------------------- what is no matter of names
 
 
-def _hat(eps: float, beta2: float) -> Any:
-    """The epsilon that, added after the correction, does what Keras's does before it."""
-    return Lambda(partial(_corrected, float(eps), float(beta2))) if eps else 0.0
+def _hat(eps: Any, beta: str, beta2: Any) -> Any:
+    """The epsilon that, added after the correction, does what Keras's does before it.
+
+    What is no such number is left to the rule, which refuses it.
+    """
+    for label, value in (("epsilon", eps), (beta, beta2)):
+        if isinstance(value, Schedule):
+            raise TypeError(f"{label} must be a number, got a schedule")
+    number = (int, float, np.integer, np.floating)
+    known = isinstance(eps, number) and isinstance(beta2, number)
+    if not (known and 0 < eps < math.inf and 0 <= beta2 < 1):
+        return eps
+    return Lambda(partial(_corrected, float(eps), float(beta2)))
 
 
 def _corrected(eps: float, beta2: float, t: int) -> float:
@@ -144,7 +156,7 @@ def _corrected(eps: float, beta2: float, t: int) -> float:
 
 
 def _adam(out: Values, given: Mapping[str, Any]) -> None:
-    out["eps"] = _hat(out["eps"], out["betas"][1])
+    out["eps"] = _hat(out["eps"], "beta_2", out["betas"][1])
 
 
 def _adagrad(out: Values, given: Mapping[str, Any]) -> None:
@@ -174,7 +186,7 @@ def _muon(out: Values, given: Mapping[str, Any]) -> None:
     out["adjust_lr_fn"] = "match_rms_adamw"
     # Keras's decay goes by the rate without the ratio
     out["adamw_weight_decay"] = (given["adam_weight_decay"] or 0.0) / (given["adam_lr_ratio"] or 1)
-    out["adamw_eps"] = _hat(out["adamw_eps"], out["adamw_betas"][1])
+    out["adamw_eps"] = _hat(out["adamw_eps"], "adam_beta_2", out["adamw_betas"][1])
 
 
 MEANINGS: dict[str, Callable[[Values, Mapping[str, Any]], None]] = {

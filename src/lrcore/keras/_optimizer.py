@@ -132,8 +132,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if isinstance(value, OwnSchedule):
-            value = Schedule(value)
+        value = _rate(f"lrcore.keras.{type(self).__name__}", value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
         self._follow()
 
@@ -212,7 +211,7 @@ def _rate(who: str, value: Any) -> Any:
     """A rate as Keras takes it."""
     if isinstance(value, OwnSchedule):
         return Schedule(value)
-    if isinstance(value, (int, np.number)) and not isinstance(value, bool):
+    if isinstance(value, (int, np.integer, np.floating)) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, float) and not 0 <= value < float("inf"):
         raise ValueError(f"{who}: learning_rate must be in [0, inf), got {value}")

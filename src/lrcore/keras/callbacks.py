@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -187,10 +188,11 @@ class LRFinder(keras.callbacks.Callback):
     Notes
     -----
     Each batch is one update, and ``fit`` is stopped when the test is done; give it enough epochs,
-    at most ``repeats * (steps + short)`` batches. Everything that Keras keeps in variables is put
-    back before each part and at the end, and the state of the rule. The data go on: a part has
-    other batches than the one before, where `lrcore.lr_find` has the same. An optimizer of Keras
-    must have a rate that can be set, no schedule; those of :mod:`lrcore.keras` may have one.
+    at most ``repeats * (steps + short)`` batches, or the result is not reliable.
+    Everything that Keras keeps in variables is put back before each part and at the end, and the
+    state of the rule. The data go on: a part has other batches than the one before, where
+    `lrcore.lr_find` has the same. An optimizer of Keras must have a rate that can be set, no
+    schedule; those of :mod:`lrcore.keras` may have one.
 
     Examples
     --------
@@ -264,6 +266,10 @@ class LRFinder(keras.callbacks.Callback):
         if self._own:
             inner(self.model.optimizer)._host.rate = None
         self.result = self._finder.result()
+        if not self._finder.done:
+            early = "the training ended before the test did: give fit more epochs"
+            reasons = (early, *self.result.reasons)
+            self.result = replace(self.result, reliable=False, reasons=reasons)
 
 
 def _family(optimizer: Any) -> Family | None:

@@ -29,10 +29,13 @@ from typing import TYPE_CHECKING, Any
 try:
     import jax as _jax
     import optax as _optax
-except ImportError as error:
-    raise ImportError(
+except ModuleNotFoundError as error:
+    if error.name not in ("jax", "jaxlib", "optax"):
+        raise
+    raise ModuleNotFoundError(
         f"lrcore.optax: needs the package {error.name}, which is not installed; "
-        "pip install 'lrcore[optax]'"
+        "pip install 'lrcore[optax]'",
+        name=error.name,
     ) from None
 
 from .. import optimizers as _optimizers

@@ -28,6 +28,10 @@ class Transformation(optax.GradientTransformationExtraArgs):
 
     _rule: JaxRule
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Transformation:
+        """Nothing in it changes: a copy of what holds it may hold it, too."""
+        return self
+
     def step(
         self, params: Any, state: State, grads: Any, *, value: Any = None, **extra: Any
     ) -> tuple[Any, State]:

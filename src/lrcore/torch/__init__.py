@@ -17,9 +17,13 @@ from typing import Any
 
 try:
     import torch
-except ImportError:
-    raise ImportError(
-        "lrcore.torch needs the package torch, which is not installed; pip install 'lrcore[torch]'"
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "lrcore.torch: needs the package torch, which is not installed; "
+        "pip install 'lrcore[torch]'",
+        name="torch",
     ) from None
 if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"):
     raise ImportError(f"lrcore.torch: torch must be 2.10 or newer, got {torch.__version__}")
