@@ -614,3 +614,14 @@ def test_gradients_that_are_not_finite_are_named():
     assert math.isnan(found.suggested)
     assert not found.reliable
     assert found.reasons[0].endswith("look at the gradients")
+
+
+def test_a_test_that_is_not_over_is_not_reliable():
+    finder = lrcore.LRFinder(rule="AdamW")
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        finder.ask()
+        finder.tell(3 + 0.3 * rng.standard_normal() - 0.1 * i)
+    found = finder.result()
+    assert not found.reliable
+    assert found.reasons[0] == "the test is not over: higher rates are still to be tried"

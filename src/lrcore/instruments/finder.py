@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,10 +168,17 @@ class LRFinder:
         self._rounds[-1].tell(*values)
 
     def result(self) -> LRFindResult:
-        """Return what was found so far; never raises for want of an answer."""
+        """Return what was found so far; never raises for want of an answer.
+
+        Before `done` it is not reliable, and its first reason says so.
+        """
         from .find import LRFindResult
 
-        return LRFindResult.of(self._grid, self._rounds, "gain")
+        found = LRFindResult.of(self._grid, self._rounds, "gain")
+        if self.done:
+            return found
+        early = "the test is not over: higher rates are still to be tried"
+        return replace(found, reliable=False, reasons=(early, *found.reasons))
 
 
 def _number(name: str, x: Any) -> float:

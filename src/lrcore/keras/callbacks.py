@@ -268,8 +268,7 @@ class LRFinder(keras.callbacks.Callback):
         self.result = self._finder.result()
         if not self._finder.done:
             early = "the training ended before the test did: give fit more epochs"
-            reasons = (early, *self.result.reasons)
-            self.result = replace(self.result, reliable=False, reasons=reasons)
+            self.result = replace(self.result, reasons=(early, *self.result.reasons[1:]))
 
 
 def _family(optimizer: Any) -> Family | None:
