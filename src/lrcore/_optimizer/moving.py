@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,25 @@ from .tree import Leaf
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-__all__ = ["move", "renew"]
+__all__ = ["Source", "move", "renew"]
 
 Array: TypeAlias = NDArray[Any]
 
 
-def move(opt: Optimizer, arrays: Sequence[Array], sources: Sequence[int]) -> None:
+class Source(NamedTuple):
+    """What an array was before."""
+
+    #: The number of a parameter; -1: another one, which begins anew.
+    number: int
+    #: The axes of that parameter in the order of the array's.
+    axes: tuple[int, ...]
+
+
+def move(opt: Optimizer, arrays: Sequence[Array], sources: Sequence[Source]) -> None:
     """Let an optimizer go on with these arrays, one for each that it has.
 
-    ``sources[i]`` is the number of the parameter that array `i` was, or -1 for another one, which
-    begins anew. A parameter that was updated must keep its shape, dtype and memory order.
+    A parameter that was updated must keep its shape and dtype. Its state is laid out anew where it
+    has another memory order, unless it is in 8 bits or of rows, which go by that order.
 
     Raises
     ------
@@ -35,27 +44,53 @@ def move(opt: Optimizer, arrays: Sequence[Array], sources: Sequence[int]) -> Non
     who = type(opt).__name__
     with opt._alone():
         layout, progress = opt._layout, opt._progress
-        leaves, kept, ages, scalars = [], [], [], []
+        leaves, kept, ages, scalars, turned = [], [], [], [], {}
         of_tensors = bool(progress.scalars) and RULES[opt.rule].of_tensors
-        for i, (place, new, k) in enumerate(zip(layout.leaves, arrays, sources, strict=True)):
-            leaf = Leaf(new, place.path, place.label, place.group)
+        for i, (place, new, source) in enumerate(zip(layout.leaves, arrays, sources, strict=True)):
+            leaf, k = Leaf(new, place.path, place.label, place.group), source.number
             age = progress.ages[k] if k >= 0 else 0
-            if age and leaf.form != layout.leaves[k].form:
-                raise ValueError(
-                    f"{who}: params{layout.labels()[i]} must keep shape, dtype and memory order, "
-                    f"since it has had {age} updates: {_said(layout.leaves[k])}, got {_said(leaf)}"
-                )
+            if age and not _stays(layout.leaves[k], leaf, source.axes):
+                if not _turns(layout.leaves[k], leaf, source.axes, layout.arrays[k]):
+                    raise ValueError(
+                        f"{who}: params{layout.labels()[i]} must keep shape, dtype and memory "
+                        f"order, since it has had {age} updates: {_said(layout.leaves[k])}, got "
+                        f"{_said(leaf)}"
+                    )
+                turned[i] = source
             leaves.append(leaf)
             ages.append(age)
-            kept.append(layout.arrays[k] if age else {})
+            kept.append(layout.arrays[k] if age and i not in turned else {})
             if of_tensors:
                 first = opt._first_scalars(layout.groups[leaf.group])
                 scalars.append(progress.scalars[k] if age else tuple(first))
+        before = layout.arrays
         layout = layout._replace(leaves=leaves, arrays=kept, stats=None)
         progress = progress._replace(
             ages=tuple(ages), scalars=tuple(scalars) if of_tensors else progress.scalars
         )
-        opt._publish(*planned(type(opt), layout, progress), progress)
+        layout, plan = planned(type(opt), layout, progress)
+        for i, source in turned.items():
+            for name, array in layout.arrays[i].items():
+                if name not in saved.PASSING:
+                    array[...] = before[source.number][name].transpose(source.axes)
+        opt._publish(layout, plan, progress)
+
+
+def _stays(old: Leaf, new: Leaf, axes: tuple[int, ...]) -> bool:
+    """Whether a parameter has its shape, dtype and memory order."""
+    return new.form == old.form and axes == tuple(range(len(axes)))
+
+
+def _turns(old: Leaf, new: Leaf, axes: tuple[int, ...], arrays: Mapping[str, Array]) -> bool:
+    """Whether a parameter has another memory order alone, and so has all that is beside it."""
+    if not new.form or not old.form:
+        return False
+    shape = old.form[0]
+    return (
+        new.form[:2] == (tuple(shape[d] for d in axes), old.form[1])
+        and not any(name.endswith("_scale") for name in arrays)
+        and all(a.shape == shape for name, a in arrays.items() if name not in saved.PASSING)
+    )
 
 
 def renew(opt: Optimizer, i: int, entry: Mapping[str, Any] | None = None) -> None:

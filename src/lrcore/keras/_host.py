@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optimizer import Optimizer
-from .._optimizer.moving import move
+from .._optimizer.moving import Source, move
 from .._schedule import Schedule
 from . import _names
 
@@ -116,7 +116,8 @@ class Host:
         order = dict(zip(self.places, arrays, strict=True))
         leaves = self.core._layout.leaves
         moved = [order[leaf.group, leaf.path] for leaf in leaves]
-        move(self.core, moved, range(len(leaves)))
+        sources = [Source(i, tuple(range(leaf.array.ndim))) for i, leaf in enumerate(leaves)]
+        move(self.core, moved, sources)
 
     def step(self, rate: float, iterations: float, loss: float, grads: Sequence[Any]) -> None:
         """Make a step; a gradient is None where there is none, a loss NaN.

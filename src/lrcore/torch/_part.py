@@ -12,7 +12,7 @@ from torch.autograd.graph import increment_version
 from .. import Optimizer, _core
 from .._hyper import RULES
 from .._optimizer.group import assign
-from .._optimizer.moving import move
+from .._optimizer.moving import Source, move
 from .._optimizer.options import GROUP, MASKS
 from .._optimizer.state import plain
 from ._flags import DECOUPLED, check_flags
@@ -184,8 +184,18 @@ class Part:
             )
         views = [view for i, some in enumerate(members) for view in self._views(i, some)]
         was = {id(p): k for k, p in enumerate(self.tensors)}
-        move(self.opt, [array for array, _ in views], [was.get(id(p), -1) for p in tensors])
+        sources = [
+            self._source(was.get(id(p), -1), axes)
+            for p, (_, axes) in zip(tensors, views, strict=True)
+        ]
+        move(self.opt, [array for array, _ in views], sources)
         self._watch_over(tensors, views)
+
+    def _source(self, k: int, axes: tuple[int, ...]) -> Source:
+        """What an array with these axes of a tensor was, if it was the k-th."""
+        before = self.axes[k] if k >= 0 else ()
+        known = sorted(before) == sorted(axes)
+        return Source(k, tuple(map(before.index, axes)) if known else axes)
 
     def step(self, members: Sequence[Members], loss: float | None) -> bool:
         """Update in place; False if the step was skipped."""
