@@ -151,8 +151,14 @@ def test_the_monitor_stops_what_diverges(kind, capsys):
         asked = lrcore.keras.Monitor(on_divergence=mode, verbose=0)
         with pytest.raises(error) if mode == "raise" else pytest.warns(error):
             fit(network(keras_kind(1e5)), 5, callbacks=[asked])
-    with pytest.raises(ValueError, match="on_divergence"):
-        lrcore.keras.Monitor(on_divergence="cry")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"on_divergence": "cry"}, {"lang": "xx"}, {"every": -1}], ids=str
+)
+def test_what_a_monitor_is_told_is_checked_at_once(wrong):
+    with pytest.raises(ValueError, match=f"lrcore.keras.Monitor: {next(iter(wrong))} must be"):
+        lrcore.keras.Monitor(**wrong)
 
 
 @EVERY

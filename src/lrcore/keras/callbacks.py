@@ -19,6 +19,7 @@ from ..instruments.curve import Curve
 from ..instruments.diagnosis import Diagnosis, judge
 from ..instruments.family import Family, named
 from ..instruments.find import LRFindResult
+from ..instruments.monitor import COUNT, LANGUAGE
 from ..optimizers import __all__ as RULES
 from ._optimizer import Optimizer
 from ._run import BatchLoss, Kept, inner, rate_of
@@ -315,7 +316,9 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         who = "lrcore.keras.Monitor"
         self._on_divergence = ON_DIVERGENCE.check(who, "on_divergence", on_divergence)
-        self._lang, self._every, self._verbose = lang, every, verbose
+        self._lang = LANGUAGE.check(who, "lang", lang)
+        self._every = None if every is None else COUNT.check(who, "every", every)
+        self._verbose = verbose
         self.diagnosis: Diagnosis | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -54,7 +54,9 @@ def schedule(optimizer: Any, s: Any, *, last_epoch: int = -1) -> ScheduleLR:
     groups get an entry "lr" besides, since torch looks for it.
 
     ``state_dict()`` holds plain numbers and dicts, the schedules among them; those come back with
-    ``load_state_dict``. One that is made of a Python function is not saved but must be there.
+    ``load_state_dict``. One that is made of a Python function is not saved but must be there. To
+    go on with a run make the scheduler first and then load both states: what is made sets the rate
+    to ``s(0)``.
 
     Examples
     --------
