@@ -21,7 +21,7 @@ def number(who: str, name: str, value: Any) -> Any:
             raise ValueError(
                 f"{who}: {name} must be a number or a tensor of one, got shape {tuple(value.shape)}"
             )
-        return float(value)
+        return float(value.detach())
     if isinstance(value, (list, tuple)):
         return tuple(number(who, name, v) for v in value)
     return value
