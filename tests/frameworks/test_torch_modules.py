@@ -269,7 +269,6 @@ def worker(net, opt):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")  # JAX's, where it is imported, too
 @pytest.mark.parametrize("hand_over", [False, True], ids=["own optimizers", "the parent's"])
 def test_processes_train_shared_parameters(hand_over):
     """Hogwild: moved to shared memory once the optimizer is there, stepped by all."""
