@@ -184,12 +184,15 @@ static void visit_observe(lrc_plan *plan, const lrc_engine *engine, int64_t c, l
 static void visit_zero(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
                        const lrc_tensor *x)
 {
+    (void)plan;
+    (void)c;
     engine->zero(x, k);
 }
 
 static void visit_accumulate(lrc_plan *plan, const lrc_engine *engine, int64_t c, lrc_chunk k,
                              const lrc_tensor *x)
 {
+    (void)c;
     engine->accumulate(x, k);
     if (plan->zero_grads)
         engine->zero(x, k);
