@@ -92,7 +92,10 @@ def test_a_loop_with_rates_can_be_differentiated():
     rate = adapter.schedule(COSINE)
 
     def after(w):
-        body = lambda carry, _: ((carry[0] * (1 - rate(carry[1])), carry[1] + 1), None)  # noqa: E731
+        def body(carry, _):
+            w, count = carry
+            return (w * (1 - rate(count)), count + 1), None
+
         return jax.lax.scan(body, (w, jnp.int32(0)), None, length=20)[0][0]
 
     wanted = np.prod(1 - COSINE(range(20)))

@@ -195,7 +195,7 @@ def test_an_option_that_is_given_later(torch, run):
     opt.param_groups[0]["maximize"] = True
     opt.param_groups[0]["clip_norm"] = 1e-9
     opt.param_groups[0]["weight_decay"] = 0.0
-    opt.lrcore  # noqa: B018 - sends what was changed
+    # to look it up sends what was changed
     assert opt.lrcore.param_groups[0]["clip_norm"] == 1e-9
     twin = clones(torch, params)
     given = {"lr": 0.1, "maximize": True, "clip_norm": 1e-9, "weight_decay": 0.0}

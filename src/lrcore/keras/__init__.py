@@ -11,10 +11,11 @@ Importing this imports keras.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 try:
-    import keras as _keras  # noqa: F401
+    import_module("keras")
 except ModuleNotFoundError as error:
     if error.name == "keras":
         text = (
