@@ -160,13 +160,33 @@ static const char UNKNOWN[] =
 
 static const char NO_MEMORY[] = "lrcore: a step must have memory for its plan, got none";
 
+static const char ENDED[] = "lrcore: a call must begin before the interpreter ends";
+
+static _Atomic int ended;
+static _Atomic int64_t running;
+
+/* A call that is let in may use Python and all that programs point to; each leaves again. */
+static int enter(void)
+{
+    atomic_fetch_add(&running, 1);
+    if (!atomic_load(&ended))
+        return 1;
+    atomic_fetch_sub(&running, 1);
+    return 0;
+}
+
+static void leave(void) { atomic_fetch_sub(&running, 1); }
+
+int64_t lrc_xla_end(void)
+{
+    atomic_store(&ended, 1);
+    return atomic_load(&running);
+}
+
 /* ---------------------------------------------------------------------- schedules */
 
-void *lrc_xla_schedule(void *call)
+static void *evaluate(const frame *f)
 {
-    const frame *f = call;
-    if (describe(f))
-        return NULL;
     const lrc_xla_program *program = find(f);
     if (!program || !program->schedule || f->in.n != 1 || f->out.n != 1 ||
         f->in.buffers[0]->dtype != S32)
@@ -191,6 +211,17 @@ void *lrc_xla_schedule(void *call)
     }
     lrc_fenv_restore(before);
     return bad < 0 ? NULL : refuse(f, text);
+}
+
+void *lrc_xla_schedule(void *call)
+{
+    if (describe(call))
+        return NULL;
+    if (!enter())
+        return refuse(call, ENDED);
+    void *error = evaluate(call);
+    leave();
+    return error;
 }
 
 /* --------------------------------------------------------------------------- steps */
@@ -360,11 +391,8 @@ static void *leave_to_host(const lrc_xla_program *program, const frame *f)
     return made ? NULL : refuse(f, text);
 }
 
-void *lrc_xla_step(void *call)
+static void *make(const frame *f)
 {
-    const frame *f = call;
-    if (describe(f))
-        return NULL;
     const lrc_xla_program *program = find(f);
     if (program && program->host)
         return leave_to_host(program, f);
@@ -380,4 +408,15 @@ void *lrc_xla_step(void *call)
     lrc_plan_free(c.plan);
     free(c.tensors);
     return made ? NULL : refuse(f, text);
+}
+
+void *lrc_xla_step(void *call)
+{
+    if (describe(call))
+        return NULL;
+    if (!enter())
+        return refuse(call, ENDED);
+    void *error = make(call);
+    leave();
+    return error;
 }

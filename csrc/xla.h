@@ -63,4 +63,8 @@ void lrc_xla_set_minor(int minor);
 void *lrc_xla_step(void *frame);
 void *lrc_xla_schedule(void *frame);
 
+/* From now on no call begins: XLA's threads may have some left when the interpreter ends, and what
+ * programs point to ends with it. How many calls there still are. */
+int64_t lrc_xla_end(void);
+
 #endif

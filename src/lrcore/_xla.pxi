@@ -49,6 +49,7 @@ cdef extern from "xla.h" nogil:
     void lrc_xla_set_minor(int minor)
     void *lrc_xla_step(void *frame)
     void *lrc_xla_schedule(void *frame)
+    int64_t lrc_xla_end()
 
 
 #: What programs point to: it stays, since nobody knows how long a compiled function does.
@@ -158,3 +159,8 @@ def handlers(int minor):
     lrc_xla_set_minor(minor)
     return {"lrcore_step": PyCapsule_New(<void *>lrc_xla_step, NULL, NULL),
             "lrcore_schedule": PyCapsule_New(<void *>lrc_xla_schedule, NULL, NULL)}
+
+
+def end_calls():
+    """Let no call begin any more; how many there still are."""
+    return lrc_xla_end()

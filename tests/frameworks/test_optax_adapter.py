@@ -292,6 +292,24 @@ for name in ("AdamW", "LAMB", "Muon"):
     assert out == "True 2\n" * 6
 
 
+def test_a_program_ends_while_a_device_still_steps():
+    code = """
+import jax, numpy as np, lrcore.optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+everywhere = NamedSharding(Mesh(np.array(jax.devices()), ("x",)), PartitionSpec())
+for name in ("Muon", "AdamW"):
+    tx = getattr(lrcore.optax, name)(lr=lambda t: 0.1)
+    params = jax.device_put(np.ones((300, 300), "f"), everywhere)
+    state, step = tx.init(params), jax.jit(tx.step)
+    for _ in range(10):
+        params, state = step(params, state, params)
+print("left behind")
+"""
+    flags = "--xla_force_host_platform_device_count=2"
+    for _ in range(3):
+        assert python(code, XLA_FLAGS=flags) == "left behind\n"
+
+
 def test_a_state_goes_through_pickle_and_a_run_goes_on():
     tx = adapter.AdamW(schedules.Cosine(0.1, steps=20), ema=0.9, state_dtype="int8")
     params, state = jax_run(tx, tree(0), GRADS[:9])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -39,6 +42,20 @@ def _registered() -> bool:
 
 #: Whether calls go through the foreign-function interface; otherwise through `jax.pure_callback`.
 FFI = _registered()
+
+
+@atexit.register
+def _end(process: int = os.getpid()) -> None:
+    """Leave no call to a thread of XLA's that needs the interpreter after its end.
+
+    What is computed at the exit is not waited for by JAX, and a thread that then asks for Python
+    never returns, for which the end of JAX's client waits in turn.
+    """
+    if os.getpid() != process:  # a fork, in which these threads are not
+        return
+    jax.effects_barrier()
+    while _core.end_calls():
+        time.sleep(1e-3)
 
 
 def call(
