@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 import lrcore
-from lrcore.instruments.diagnosis import Finding
+from lrcore.instruments.diagnosis.verdict import Finding
 
 RNG = np.random.default_rng(0)
 VALLEY = np.array([[1.2, 1.3], [0.6, 0.62], [0.30, 0.34], [0.31, 0.32], [0.7, 0.9]])

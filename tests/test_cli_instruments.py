@@ -22,8 +22,8 @@ from lrcore import cli
 from lrcore.cli import watch as watch_command
 from lrcore.cli._follow import Followed
 from lrcore.cli.diagnose import STATUS, WARNING
-from lrcore.instruments.diagnosis import VERDICTS
-from lrcore.instruments.logs import LogError
+from lrcore.instruments import LogError
+from lrcore.instruments.diagnosis.verdict import VERDICTS
 
 N = 2000
 RNG = np.random.default_rng(0)

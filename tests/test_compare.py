@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lrcore
-from lrcore.instruments._student import t_quantile
-from lrcore.instruments.comparison import compare
-from lrcore.instruments.sweep import SweepError
+from lrcore.instruments.trials.comparison import compare
+from lrcore.instruments.trials.student import t_quantile
+from lrcore.instruments.trials.sweep import SweepError
 
 
 def from_table(table):

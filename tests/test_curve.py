@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from lrcore.instruments.curve import BLOCK, CAPACITY, Curve
+from lrcore.instruments.diagnosis.curve import BLOCK, CAPACITY, Curve
 
 
 def run_of(n: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import lrcore
-from lrcore.instruments import checks, measures, rate, thresholds
-from lrcore.instruments.curve import Curve
-from lrcore.instruments.diagnosis import VERDICTS, judge
+from lrcore.instruments.diagnosis import checks, measures, rate, thresholds
+from lrcore.instruments.diagnosis.curve import Curve
+from lrcore.instruments.diagnosis.verdict import VERDICTS, judge
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench" / "instruments"))
 import synthetic

@@ -314,13 +314,3 @@ def test_the_examples_of_the_instruments_hold():
     command = [sys.executable, ROOT / ".ci" / "page.py", ROOT / "docs" / "instruments.md"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
-
-
-def test_instruments_are_there_by_name():
-    from lrcore import instruments
-
-    assert sorted(instruments._WHERE) == sorted(instruments.__all__)
-    for name in instruments.__all__:
-        assert getattr(instruments, name).__name__ == name
-    with pytest.raises(AttributeError, match="has no attribute 'lr_fnid'"):
-        _ = instruments.lr_fnid

@@ -12,7 +12,7 @@ from small_run import MAKERS, after, shared, twins
 
 import lrcore
 from lrcore import LRFinder, lr_find, lr_range_test
-from lrcore.instruments import _judge, _suggest, family
+from lrcore.instruments.finder import family, judge, suggest
 
 
 class Regression:
@@ -325,8 +325,8 @@ def test_what_is_learned_at_once():
 )
 def test_what_speaks_against_an_answer(changes, text):
     right = {"moves": True, "survives": True, "finite": True}
-    sign = _judge.Sign(drop=0.4, enough=0.2, z=9.0, behind=0.3, **right)
-    said = _judge._against([sign._replace(**changes)])
+    sign = judge.Sign(drop=0.4, enough=0.2, z=9.0, behind=0.3, **right)
+    said = judge._against([sign._replace(**changes)])
     assert bool(said) == (text is not None)
     if text is not None:
         assert re.search(text, said[0])
@@ -472,7 +472,7 @@ def test_gains_are_of_steps_downhill():
     told = [
         np.array(x) for x in ([2.0, 2.0, 2.0, 2.0], [1.0, 3.0, 1.0, np.inf], [-2.0, -2.0, 1.0, -1])
     ]
-    found = _suggest.gains(*told)
+    found = suggest.gains(*told)
     assert found[:2].tolist() == [0.5, -0.5]
     assert np.isnan(found[2])
     assert found[3] == -math.inf
@@ -496,15 +496,15 @@ def test_every_rule_has_a_family(name):
 
 
 def test_decreasing_fit():
-    assert _suggest.decreasing(np.array([3.0, 1.0, 2.0, 0.0])).tolist() == [3, 1.5, 1.5, 0]
-    assert _suggest.decreasing(np.arange(4.0)).tolist() == [1.5] * 4
+    assert suggest.decreasing(np.array([3.0, 1.0, 2.0, 0.0])).tolist() == [3, 1.5, 1.5, 0]
+    assert suggest.decreasing(np.arange(4.0)).tolist() == [1.5] * 4
 
 
 def test_the_bottom_of_a_bowl():
     x = np.array([0.0, 0.5, 1.5])
-    assert _suggest.bottom(x, 0.2 * (x - 0.6) ** 2) == pytest.approx(0.6)
-    assert _suggest.bottom(x, np.array([np.inf, 0.0, np.inf])) == pytest.approx(0.75)
-    assert _suggest.bottom(x, x) == 0.0
+    assert suggest.bottom(x, 0.2 * (x - 0.6) ** 2) == pytest.approx(0.6)
+    assert suggest.bottom(x, np.array([np.inf, 0.0, np.inf])) == pytest.approx(0.75)
+    assert suggest.bottom(x, x) == 0.0
 
 
 # ------------------------------------------------------------------------------ range test

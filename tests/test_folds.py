@@ -9,8 +9,8 @@ import pytest
 from sweep_jobs import linear
 
 import lrcore
-from lrcore.instruments.folds import _shuffled, cross_validate_lr
-from lrcore.instruments.sweep import SweepError
+from lrcore.instruments.trials.folds import _shuffled, cross_validate_lr
+from lrcore.instruments.trials.sweep import SweepError
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = X @ [1.0, -2.0, 0.5] + np.random.default_rng(1).normal(size=60)

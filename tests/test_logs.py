@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lrcore.instruments import _columns, logs
+from lrcore.instruments import logs
+from lrcore.instruments.logs import roles
 
 NAN = math.nan
 
@@ -231,7 +232,7 @@ def test_pieces_do_not_matter(monkeypatch):
     ]
     text = "step,loss,val_loss,note\n" + "\n".join(rows)
     whole = logs.parse(text)
-    monkeypatch.setattr("lrcore.instruments._parse.PIECE", 64)
+    monkeypatch.setattr("lrcore.instruments.logs.tables.PIECE", 64)
     parts = logs.parse(text)
     for name in ("losses", "val_losses", "steps"):
         same(getattr(parts, name), getattr(whole, name))
@@ -242,15 +243,15 @@ def test_pieces_do_not_matter(monkeypatch):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_quick_and_careful_reading_agree(monkeypatch, separator):
-    from lrcore.instruments import _parse
+    from lrcore.instruments.logs import tables
 
     cells = [["step", "loss", "lr", "cos"], ["1", "2.5e-1", "", ""], ["2", "nan", "1", ".5"]]
     cells += [["3", "", "", ""], ["4", "", "-inf", ""]]
     text = "\n".join(separator.join(row) for row in cells)
     with monkeypatch.context() as patch:
-        patch.delattr(_parse._Fields, "_slow")
+        patch.delattr(tables._Fields, "_slow")
         quick = logs.parse(text)
-    monkeypatch.setattr(_parse._Fields, "_fast", lambda self, piece: None)
+    monkeypatch.setattr(tables._Fields, "_fast", lambda self, piece: None)
     careful = logs.parse(text)
     for name in ("losses", "lrs", "steps"):
         same(getattr(quick, name), getattr(careful, name))
@@ -269,7 +270,7 @@ def test_quick_and_careful_reading_agree(monkeypatch, separator):
 )  # fmt: skip
 def test_names_are_known(role, names):
     for name in names.split():
-        found = {r for r, ranks in _columns.candidates([name]).items() if ranks}
+        found = {r for r, ranks in roles.candidates([name]).items() if ranks}
         assert found == {role}, name
 
 
@@ -277,7 +278,7 @@ def test_names_are_known(role, names):
     "name", ["loss_scale", "lr_scale", "gloss", "closs", "step_time", "accuracy", "loss__MIN"]
 )
 def test_other_names_are_not(name):
-    assert not any(_columns.candidates([name]).values())
+    assert not any(roles.candidates([name]).values())
 
 
 def test_a_million_lines_take_less_than_a_second():

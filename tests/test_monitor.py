@@ -12,8 +12,8 @@ from numpy.testing import assert_array_equal
 from support import BACKENDS
 
 import lrcore
-from lrcore.instruments import monitor as module
-from lrcore.instruments.monitor import DivergedError, DivergedWarning
+from lrcore.instruments import DivergedError, DivergedWarning
+from lrcore.instruments.diagnosis import monitor as module
 
 CURVATURE = np.geomspace(0.05, 1.0, 40)
 

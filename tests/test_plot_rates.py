@@ -24,7 +24,7 @@ from pictures import (
 
 import lrcore
 from lrcore import plot
-from lrcore.instruments.sweep import SweepResult
+from lrcore.instruments.trials.sweep import SweepResult
 
 # ---------------------------------------------------------------------- range tests
 

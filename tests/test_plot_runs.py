@@ -23,8 +23,8 @@ from pictures import (
 
 import lrcore
 from lrcore import plot
-from lrcore.instruments.curve import Curve
-from lrcore.instruments.diagnosis import Diagnosis
+from lrcore.instruments.diagnosis.curve import Curve
+from lrcore.instruments.diagnosis.verdict import Diagnosis
 from lrcore.plot import _three_rates
 
 # ---------------------------------------------------------------------- training

@@ -8,8 +8,8 @@ import pytest
 
 import lrcore
 from lrcore import schedules
-from lrcore.instruments._student import t_cdf, t_quantile
-from lrcore.instruments.probe import ProbeResult, probe_lr
+from lrcore.instruments.trials.probe import ProbeResult, probe_lr
+from lrcore.instruments.trials.student import t_cdf, t_quantile
 
 CURVE = np.array([1.0, 3.0, 10.0])
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lrcore.instruments.study import StudyResult, StudyRun, lr_study
+from lrcore.instruments.trials.study import StudyResult, StudyRun, lr_study
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 from sweep_jobs import bowl, dies, picky
 
 import lrcore
-from lrcore.instruments._student import t_cdf, t_quantile
-from lrcore.instruments.sweep import SweepError, SweepResult, SweepRun, lr_sweep, rates
+from lrcore.instruments.trials.student import t_cdf, t_quantile
+from lrcore.instruments.trials.sweep import SweepError, SweepResult, SweepRun, lr_sweep, rates
 
 GRID = (0.01, 0.03, 0.1, 0.3, 1.0)
 

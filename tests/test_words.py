@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import lrcore
-from lrcore.instruments import rate, words
-from lrcore.instruments.diagnosis import VERDICTS, Finding
+from lrcore.instruments.diagnosis import rate, words
+from lrcore.instruments.diagnosis.verdict import VERDICTS, Finding
 
 TABLES = ("FRAME", "NAMES", "TEXT", "SPECIAL", "USUAL", "STATISTICS", "ADVICE", "EVIDENCE")
 EN = words.LANGUAGES["en"]

@@ -17,8 +17,8 @@ import numpy as np
 from problems import Problem, problems
 from runs import KINDS
 
-from lrcore.instruments._runs import SweepRun
-from lrcore.instruments.sweep import SweepResult, lr_sweep, swept
+from lrcore.instruments.trials.runs import SweepRun
+from lrcore.instruments.trials.sweep import SweepResult, lr_sweep, swept
 
 SEEDS = 12
 STEPS = 150

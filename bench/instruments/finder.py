@@ -2,7 +2,7 @@
 
 RUNS is the folder of `runs.py`; what the finder said of each cell is kept in KEPT (JSON), so that a
 second call prints the tables alone. ``--unseen``: on problems on which nothing was tuned.
-``--fit``: the constants of `lrcore.instruments._judge`, estimated anew.
+``--fit``: the constants of `lrcore.instruments.finder.judge`, estimated anew.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from runs import Cell
 from unseen import problems as unseen
 
 import lrcore
-from lrcore.instruments import family
-from lrcore.instruments._loop import Loop
+from lrcore.instruments.finder import family
+from lrcore.instruments.finder.loop import Loop
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
@@ -308,7 +308,7 @@ def robust(x: Floats, y: Floats) -> Floats:
 
 
 def print_fit(rows: Rows) -> None:
-    """The constants of `_judge`, and how far off they are on problems left out."""
+    """The constants of `finder.judge`, and how far off they are on problems left out."""
     rows = [row for row in rows if row["short"] is not None]
     best, short = (np.array([row[k] for row in rows]) for k in ("best", "short"))
     kinds = np.array([[1.0, *row["family"]] for row in rows])

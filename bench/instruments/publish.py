@@ -25,7 +25,7 @@ from problems import problems
 from unseen import problems as unseen
 
 import lrcore
-from lrcore.instruments import rate
+from lrcore.instruments.diagnosis import rate
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "instruments.md"
 MARKED = re.compile(r"(<!-- runs: (\w+) -->\n?).*?(<!-- end of runs -->)", re.DOTALL)

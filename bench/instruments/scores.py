@@ -16,9 +16,9 @@ import numpy as np
 import runs as recordings
 from numpy.typing import NDArray
 
-from lrcore.instruments import checks, rate
-from lrcore.instruments.curve import Curve
-from lrcore.instruments.measures import parts
+from lrcore.instruments.diagnosis import checks, rate
+from lrcore.instruments.diagnosis.curve import Curve
+from lrcore.instruments.diagnosis.measures import parts
 
 Array = NDArray[Any]
 SHARE, NEAR = 0.1, 0.25
@@ -178,7 +178,7 @@ def left_out(many: list[Case], others: list[Case], letters: str) -> tuple[list[C
 
 
 def module(many: list[Case]) -> str:
-    """The text of src/lrcore/instruments/weights.py."""
+    """The text of src/lrcore/instruments/diagnosis/weights.py."""
     lines = bends(many)
     text = [
         '"""Weights of the score of the rate: `python bench/instruments/verdicts.py --fit`."""',

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcore.instruments._student import t_quantile
+from lrcore.instruments.trials.student import t_quantile
 
 Floats = NDArray[np.float64]
 RULES = ("chosen by others", "best", "both")

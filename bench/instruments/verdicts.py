@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scores import Case
 
 import lrcore
-from lrcore.instruments import rate
+from lrcore.instruments.diagnosis import rate
 
 TUNED = ("constant", "cosine")
 HIGH = ("lr_too_high", "diverged", "spiking", "oscillating")

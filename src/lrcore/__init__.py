@@ -43,18 +43,18 @@ _LATER = {
     "LossScaler": "options",
     "Stats": "_optimizer.stats",
     "StepStats": "_optimizer.stats",
-    "Diagnosis": "instruments.diagnosis",
-    "Finding": "instruments.diagnosis",
-    "LRFindResult": "instruments.find",
-    "LRFinder": "instruments.finder",
-    "Monitor": "instruments.monitor",
-    "compare": "instruments.comparison",
-    "cross_validate_lr": "instruments.folds",
-    "diagnose": "instruments.diagnosis",
-    "lr_find": "instruments.find",
-    "lr_range_test": "instruments.find",
-    "lr_sweep": "instruments.sweep",
-    "probe_lr": "instruments.probe",
+    "Diagnosis": "instruments.diagnosis.verdict",
+    "Finding": "instruments.diagnosis.verdict",
+    "LRFindResult": "instruments.finder.find",
+    "LRFinder": "instruments.finder.finder",
+    "Monitor": "instruments.diagnosis.monitor",
+    "compare": "instruments.trials.comparison",
+    "cross_validate_lr": "instruments.trials.folds",
+    "diagnose": "instruments.diagnosis.verdict",
+    "lr_find": "instruments.finder.find",
+    "lr_range_test": "instruments.finder.find",
+    "lr_sweep": "instruments.trials.sweep",
+    "probe_lr": "instruments.trials.probe",
 }
 _MODULES = (
     "averages",
@@ -73,14 +73,14 @@ _MODULES = (
 if TYPE_CHECKING:
     from ._optimizer.stats import Stats, StepStats
     from .averages import EMA, SWA, Lookahead
-    from .instruments.comparison import compare
-    from .instruments.diagnosis import Diagnosis, Finding, diagnose
-    from .instruments.find import LRFindResult, lr_find, lr_range_test
-    from .instruments.finder import LRFinder
-    from .instruments.folds import cross_validate_lr
-    from .instruments.monitor import Monitor
-    from .instruments.probe import probe_lr
-    from .instruments.sweep import lr_sweep
+    from .instruments.diagnosis.monitor import Monitor
+    from .instruments.diagnosis.verdict import Diagnosis, Finding, diagnose
+    from .instruments.finder.find import LRFindResult, lr_find, lr_range_test
+    from .instruments.finder.finder import LRFinder
+    from .instruments.trials.comparison import compare
+    from .instruments.trials.folds import cross_validate_lr
+    from .instruments.trials.probe import probe_lr
+    from .instruments.trials.sweep import lr_sweep
     from .options import AGC, LossScaler
 
 __all__ = [

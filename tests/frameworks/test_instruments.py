@@ -8,7 +8,7 @@ from oracles.harness import framework
 
 import lrcore
 from lrcore import LRFinder
-from lrcore.instruments import family
+from lrcore.instruments.finder import family
 from lrcore.instruments.restore import Batches, Restored
 
 STEPS = 10

@@ -10,8 +10,8 @@ from sweep_jobs import linear, picky
 
 import lrcore
 from lrcore import schedules
-from lrcore.instruments.study import lr_study
-from lrcore.instruments.sweep import SweepError
+from lrcore.instruments.trials.study import lr_study
+from lrcore.instruments.trials.sweep import SweepError
 
 pytestmark = pytest.mark.frameworks
 GRID = (0.01, 0.03, 0.1, 0.3, 1.0)

@@ -10,7 +10,7 @@ from support import message_of
 
 import lrcore
 from lrcore import schedules
-from lrcore.instruments import family
+from lrcore.instruments.finder import family
 from lrcore.instruments.restore import Restored
 
 pytestmark = pytest.mark.frameworks

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lrcore.instruments._formats import decode
-from lrcore.instruments._parse import LogError
+from lrcore.instruments import LogError
+from lrcore.instruments.logs.formats import decode
 
 HEAD = 4096  # bytes that tell a file which was written anew from one that grew
 

@@ -16,7 +16,7 @@ from typing import Any
 from lrcore.cli import _jobs
 from lrcore.cli._jobs import Job, count, make_job
 from lrcore.cli._say import Refusal, need, progress_bar
-from lrcore.instruments.sweep import rates
+from lrcore.instruments import rates
 
 WIDTH = 10**1.5  # the usual grid goes from the usual rate over this to the rate times this
 PER_DECADE = 2

@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, then report."""
     import lrcore
-    from lrcore.instruments.sweep import SweepError
+    from lrcore.instruments import SweepError
 
     if args.output is not None:
         need("matplotlib", "compare")

@@ -7,7 +7,7 @@ import argparse
 from lrcore.cli import _jobs, _trials
 from lrcore.cli._picture import check_output, save
 from lrcore.cli._say import need, print_json
-from lrcore.instruments._sweep_text import counted
+from lrcore.instruments.trials.sweep_text import counted
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sweep, then report."""
     import lrcore
-    from lrcore.instruments.sweep import SweepError
+    from lrcore.instruments import SweepError
 
     if args.output is not None:
         need("matplotlib", "sweep")

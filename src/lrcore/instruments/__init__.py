@@ -3,13 +3,13 @@
 Every instrument leaves what it measures as it found it, bit for bit, states what it compared with
 what, and may answer that it does not know. `docs/instruments.md` has their measured error rates.
 
-- Finding: `finder` (ask and tell), `find` (with the loop), on `_judge` (the method), `_suggest`
-  (the rules of a sweep), `family` (what kind of optimizer this is), `restore` (all put back).
-- Diagnosis: `curve` (a run in bins), `measures` (of parts of it), `checks` (the tests), `rate` and
-  `weights` (the score of the rate), `thresholds`, `diagnosis`, `words`; `monitor` while it runs,
-  `logs` from a file.
-- Trying: `sweep`, `folds`, `comparison`, `study`, on `_runs` (any executor); `probe` from where a
-  run stands.
+- `finder`: a rate, a range and reasons, before the training.
+- `diagnosis`: a verdict on a run, from its numbers or while it trains.
+- `trials`: sweeps, folds, comparisons, studies; a probe from where a run stands.
+- `logs`: a run from the file of any framework.
+
+The first three do not know each other; `logs` asks for a diagnosis. `restore` puts a run back as it
+was: the finder and the probe run inside of it.
 
 What people use of them is here by name as well; each is imported when it is asked for.
 """
@@ -19,41 +19,42 @@ from typing import TYPE_CHECKING
 
 #: name -> module
 _WHERE = {
-    "Curve": "curve",
-    "Diagnosis": "diagnosis",
-    "DivergedError": "monitor",
-    "DivergedWarning": "monitor",
-    "Finding": "diagnosis",
-    "LRFindResult": "find",
-    "LRFinder": "finder",
+    "Curve": "diagnosis.curve",
+    "Diagnosis": "diagnosis.verdict",
+    "DivergedError": "diagnosis.monitor",
+    "DivergedWarning": "diagnosis.monitor",
+    "Finding": "diagnosis.verdict",
+    "LRFindResult": "finder.find",
+    "LRFinder": "finder.finder",
     "LogError": "logs",
-    "Monitor": "monitor",
+    "Monitor": "diagnosis.monitor",
     "Restored": "restore",
-    "SweepResult": "sweep",
-    "compare": "comparison",
-    "cross_validate_lr": "folds",
-    "diagnose": "diagnosis",
-    "lr_find": "find",
-    "lr_range_test": "find",
-    "lr_study": "study",
-    "lr_sweep": "sweep",
-    "probe_lr": "probe",
-    "rates": "sweep",
+    "SweepError": "trials.sweep",
+    "SweepResult": "trials.sweep",
+    "compare": "trials.comparison",
+    "cross_validate_lr": "trials.folds",
+    "diagnose": "diagnosis.verdict",
+    "lr_find": "finder.find",
+    "lr_range_test": "finder.find",
+    "lr_study": "trials.study",
+    "lr_sweep": "trials.sweep",
+    "probe_lr": "trials.probe",
+    "rates": "trials.sweep",
 }
 
 if TYPE_CHECKING:
-    from .comparison import compare
-    from .curve import Curve
-    from .diagnosis import Diagnosis, Finding, diagnose
-    from .find import LRFindResult, lr_find, lr_range_test
-    from .finder import LRFinder
-    from .folds import cross_validate_lr
+    from .diagnosis.curve import Curve
+    from .diagnosis.monitor import DivergedError, DivergedWarning, Monitor
+    from .diagnosis.verdict import Diagnosis, Finding, diagnose
+    from .finder.find import LRFindResult, lr_find, lr_range_test
+    from .finder.finder import LRFinder
     from .logs import LogError
-    from .monitor import DivergedError, DivergedWarning, Monitor
-    from .probe import probe_lr
     from .restore import Restored
-    from .study import lr_study
-    from .sweep import SweepResult, lr_sweep, rates
+    from .trials.comparison import compare
+    from .trials.folds import cross_validate_lr
+    from .trials.probe import probe_lr
+    from .trials.study import lr_study
+    from .trials.sweep import SweepError, SweepResult, lr_sweep, rates
 
 __all__ = [
     "Curve",
@@ -66,6 +67,7 @@ __all__ = [
     "LogError",
     "Monitor",
     "Restored",
+    "SweepError",
     "SweepResult",
     "compare",
     "cross_validate_lr",

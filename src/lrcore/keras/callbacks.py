@@ -15,11 +15,11 @@ from .._domain import Choice
 from .._schedule import RATE
 from .._schedule import Schedule as OwnSchedule
 from ..callbacks import plateau_of, reached, reduced
-from ..instruments.curve import Curve
-from ..instruments.diagnosis import Diagnosis, judge
-from ..instruments.family import Family, named
-from ..instruments.find import LRFindResult
-from ..instruments.monitor import COUNT, LANGUAGE
+from ..instruments.diagnosis.curve import Curve
+from ..instruments.diagnosis.monitor import COUNT, LANGUAGE
+from ..instruments.diagnosis.verdict import Diagnosis, judge
+from ..instruments.finder.family import Family, named
+from ..instruments.finder.find import LRFindResult
 from ..optimizers import __all__ as RULES
 from ._optimizer import Optimizer
 from ._run import BatchLoss, Kept, inner, rate_of

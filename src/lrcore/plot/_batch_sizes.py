@@ -13,7 +13,7 @@ from ._style import ALARM, INK, RUST, Array, Look, cut, legend_above, new_axes, 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.sweep import SweepResult
+    from ..instruments.trials.sweep import SweepResult
 
 WHO = "plot.batch_sizes"
 SIZE = Interval(1, 2**53, integer=True)

@@ -23,7 +23,7 @@ from ._style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.comparison import Comparison
+    from ..instruments.trials.comparison import Comparison
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 FAR = 6.0  # so many times as far from the best score as the median one: cut off

@@ -29,7 +29,7 @@ from ._style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.find import LRFindResult
+    from ..instruments.finder.find import LRFindResult
 
 #: Marks of the single methods; the one that is suggested has a full line.
 DASHES: tuple[Any, ...] = (
@@ -156,7 +156,7 @@ def _shade(ax: Axes, result: LRFindResult) -> None:
 
 def _draw_gains(ax: Axes, lrs: Array, gains: Array) -> None:
     """The gain ratio of every repeat and their median, and the threshold it must not fall below."""
-    from ..instruments._suggest import FAILS
+    from ..instruments.finder.suggest import FAILS
 
     for row in gains if len(gains) > 1 else ():
         known = np.isfinite(row)

@@ -29,7 +29,7 @@ from ._style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.sweep import SweepResult
+    from ..instruments.trials.sweep import SweepResult
 
 TOP = 0.09  # share of the height kept for the runs that have no score
 BOTTOM = 0.22  # and below the valley for what is marked

@@ -34,8 +34,8 @@ from ._style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.curve import Curve
-    from ..instruments.diagnosis import Diagnosis, Finding
+    from ..instruments.diagnosis.curve import Curve
+    from ..instruments.diagnosis.verdict import Diagnosis, Finding
 
 WHO = "plot.training"
 ROWS = 5  # findings of more kinds than that are counted, not drawn

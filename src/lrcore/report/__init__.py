@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-    from ..instruments.diagnosis import Diagnosis
-    from ..instruments.find import LRFindResult
-    from ..instruments.sweep import SweepResult
+    from ..instruments.diagnosis.verdict import Diagnosis
+    from ..instruments.finder.find import LRFindResult
+    from ..instruments.trials.sweep import SweepResult
 
 __all__ = ["write"]
 

@@ -18,9 +18,9 @@ from . import _html as html
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..instruments.diagnosis import Diagnosis, Finding
-    from ..instruments.find import LRFindResult
-    from ..instruments.sweep import SweepResult
+    from ..instruments.diagnosis.verdict import Diagnosis, Finding
+    from ..instruments.finder.find import LRFindResult
+    from ..instruments.trials.sweep import SweepResult
 
 Words = Mapping[str, str]
 INSTALL = 'pip install "lrcore[demo]"'
@@ -61,7 +61,7 @@ def said(found: Diagnosis, lang: str) -> str:
     """The advice of a diagnosis in the language of the page."""
     if getattr(found, "lang", lang) == lang:
         return found.advice
-    from ..instruments import words as spoken
+    from ..instruments.diagnosis import words as spoken
 
     return spoken.next_step(found, lang)
 

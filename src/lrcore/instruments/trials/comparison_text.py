@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._sweep_text import counted, number
+from .sweep_text import counted, number
 
 if TYPE_CHECKING:
     from .comparison import Comparison

@@ -1,16 +1,4 @@
-r"""Training logs of any framework: CSV, JSON, JSON lines or printed text, to losses and rates.
-
-Which column is what is told from the names, and can be said instead. A log says which it took.
-
-Examples
---------
->>> from lrcore.instruments import logs
->>> log = logs.parse('{"step": 10, "loss": 0.7, "lr": 0.1}\n{"step": 20, "loss": 0.5, "lr": 0.1}')
->>> log.losses, log.steps
-(array([0.7, 0.5]), array([10, 20]))
->>> print(log)
-JSON lines: 2 losses; loss = 'loss', lr = 'lr', step = 'step'
-"""
+"""A log: which of its columns are the losses and rates of a run, and what else it says."""
 
 from __future__ import annotations
 
@@ -23,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcore.instruments import _columns
-from lrcore.instruments._formats import decode, table
-from lrcore.instruments._parse import Column, LogError, Table
+from lrcore.instruments.logs import roles
+from lrcore.instruments.logs.formats import decode, table
+from lrcore.instruments.logs.tables import Column, LogError, Table
 
 if TYPE_CHECKING:
-    from lrcore.instruments.diagnosis import Diagnosis
+    from lrcore.instruments.diagnosis.verdict import Diagnosis
 
 __all__ = ["Log", "LogError", "parse", "read"]
 
@@ -93,7 +81,7 @@ class Log:
         lang : str, default "en"
             Language of the words.
         """
-        from lrcore.instruments.diagnosis import diagnose
+        from lrcore.instruments.diagnosis.verdict import diagnose
 
         return diagnose(
             self.losses,
@@ -186,7 +174,7 @@ def parse(
 def _log(text: str, given: Mapping[str, str], source: str) -> Log:
     def wanted(names: Sequence[str]) -> list[str]:
         said = {_resolved(name, names) for name in given.values()} - {None}
-        ranks = _columns.candidates(names)
+        ranks = roles.candidates(names)
         if not ranks["loss"] and not said:
             return []
         return [name for name in names if name in said or any(name in r for r in ranks.values())]
@@ -208,11 +196,11 @@ def _taken(found: Table, given: Mapping[str, str]) -> dict[str, str]:
         if column is None:
             raise LogError(_no_column(name, found, OPTIONS[role]))
         taken[role] = column
-    ranks = _columns.candidates(found.names)
+    ranks = roles.candidates(found.names)
     counts = {name: int(column.there.sum()) for name, column in found.columns.items()}
     wrong = {name: column.wrong for name, column in found.columns.items() if column.wrong}
     losses = {name: count + (name in wrong) for name, count in counts.items()}
-    for role in _columns.ROLES:
+    for role in roles.ROLES:
         free = {
             name: rank
             for name, rank in ranks[role].items()
@@ -220,7 +208,7 @@ def _taken(found: Table, given: Mapping[str, str]) -> dict[str, str]:
         }
         if role in given:
             continue
-        column = _columns.choose(free, losses if role == "loss" else counts)
+        column = roles.choose(free, losses if role == "loss" else counts)
         if column in wrong and role != "loss":
             line, cell = wrong[column]
             found.notes.append(
@@ -237,7 +225,7 @@ def _taken(found: Table, given: Mapping[str, str]) -> dict[str, str]:
         if name in wrong:
             line, cell = wrong[name]
             raise LogError(f"{found.place} {line}: {name} must be a number, got {cell[:40]!r}")
-    return {role: taken[role] for role in _columns.ROLES if role in taken}
+    return {role: taken[role] for role in roles.ROLES if role in taken}
 
 
 def _resolved(name: str, names: Sequence[str]) -> str | None:
@@ -246,18 +234,18 @@ def _resolved(name: str, names: Sequence[str]) -> str | None:
 
 
 def _no_column(name: str, found: Table, option: str) -> str:
-    close = _columns.near(name, found.names)
-    hint = f" (did you mean {_columns.listed(close, ' or ')}?)" if close else ""
-    return f"{option}: no column {name!r}{hint}; the columns are {_columns.listed(found.names)}"
+    close = roles.near(name, found.names)
+    hint = f" (did you mean {roles.listed(close, ' or ')}?)" if close else ""
+    return f"{option}: no column {name!r}{hint}; the columns are {roles.listed(found.names)}"
 
 
 def _no_loss(found: Table) -> str:
-    ranks = _columns.candidates(found.names)
+    ranks = roles.candidates(found.names)
     nearly = [name for role in ("loss", "val_loss") for name in ranks[role]]
     nearly += [n for n in found.names if "loss" in n.lower() and n not in nearly]
-    hint = f", {_columns.listed(nearly, ' or ')} looks near" if nearly else ""
+    hint = f", {roles.listed(nearly, ' or ')} looks near" if nearly else ""
     return (
-        f"no column is plainly the training loss; the columns are {_columns.listed(found.names)}"
+        f"no column is plainly the training loss; the columns are {roles.listed(found.names)}"
         f"{hint}: say which with --loss NAME"
     )
 
@@ -276,19 +264,19 @@ def _assembled(found: Table, taken: dict[str, str], source: str) -> Log:
         log["lrs"] = _carried(columns["lr"])[rows]
     if "val_loss" in columns:
         log["val_losses"] = _beside(columns["val_loss"], rows)
-    stats = {role: _beside(columns[role], rows) for role in _columns.STATS if role in columns}
+    stats = {role: _beside(columns[role], rows) for role in roles.STATS if role in columns}
     log["stats"] = {role: values for role, values in stats.items() if np.isfinite(values).any()}
     steps, unit, note = _steps(columns, rows)
     notes += note
     others = [
         name
-        for name, rank in _columns.candidates(found.names)["loss"].items()
-        if rank < _columns.RARE
+        for name, rank in roles.candidates(found.names)["loss"].items()
+        if rank < roles.RARE
         and name not in taken.values()
         and 2 * found.columns[name].there.sum() >= len(rows) > 0
     ]
     if others:
-        notes.append(f"{_columns.listed(others)} could be the loss too: say which with --loss NAME")
+        notes.append(f"{roles.listed(others)} could be the loss too: say which with --loss NAME")
     role = {"update": "step", "epoch": "epoch"}.get(unit)
     kept = {"loss", "lr", "val_loss", role, *log["stats"]}
     return Log(

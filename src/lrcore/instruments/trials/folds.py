@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Interval
-from ._runs import SweepRun, checked_callback, checked_function, checked_rates, run_all
+from ..._domain import Interval
+from .runs import SweepRun, checked_callback, checked_function, checked_rates, run_all
 from .sweep import RULE, SweepResult, swept
 
 __all__ = ["cross_validate_lr"]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
 
-from .._domain import Instance, Interval, Items
+from ..._domain import Instance, Interval, Items
 
 __all__ = ["RATES", "SweepError", "SweepRun", "checked_seeds", "run_all"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _suggest as suggest
+from . import suggest
 from .family import Family
 
 __all__ = ["Round", "Sweep", "Verdict", "of_range", "verdict"]

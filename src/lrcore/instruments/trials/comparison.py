@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Instance, Interval
-from ._runs import SweepRun, checked_function, checked_rates, checked_seeds, run_all
-from ._student import t_quantile
+from ..._domain import Instance, Interval
+from .runs import SweepRun, checked_function, checked_rates, checked_seeds, run_all
+from .student import t_quantile
 from .sweep import SweepResult, swept
 
 if TYPE_CHECKING:
@@ -171,13 +171,13 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before the ranking is trusted; empty if there is nothing."""
-        from ._comparison_text import notes
+        from .comparison_text import notes
 
         return notes(self)
 
     def table(self) -> str:
         """The ranking as a table of text: rank, name, best rate, score, distance to the first."""
-        from ._comparison_text import table
+        from .comparison_text import table
 
         return table(self)
 
@@ -218,12 +218,12 @@ class Comparison:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the scores of every optimizer over its rates: `lrcore.plot.comparison`."""
-        from .. import plot
+        from ... import plot
 
         return plot.comparison(self, ax=ax)
 
     def __str__(self) -> str:
-        from ._comparison_text import text
+        from .comparison_text import text
 
         return text(self)
 

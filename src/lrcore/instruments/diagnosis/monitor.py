@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
-from .._domain import Choice, Interval
-from .._optimizer import Optimizer
-from ..callbacks import Callback
+from ... import _core
+from ..._domain import Choice, Interval
+from ..._optimizer import Optimizer
+from ...callbacks import Callback
+from .._own import own
 from . import checks, words
-from ._own import own
 from .curve import STATS, Curve
-from .diagnosis import Diagnosis, Finding, judge
 from .thresholds import LIMIT
+from .verdict import Diagnosis, Finding, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import optimizers
-from .._optimizer import Optimizer
-from ._own import own
+from ... import optimizers
+from ..._optimizer import Optimizer
+from .._own import own
 
 __all__ = ["Family", "named", "of"]
 

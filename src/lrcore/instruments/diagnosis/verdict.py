@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import checks, words
-from ._inputs import Given, read
 from .curve import Curve
+from .inputs import Given, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,7 +174,7 @@ class Diagnosis:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the run with its findings; see :func:`lrcore.plot.training`."""
-        from .. import plot
+        from ... import plot
 
         axes: Axes = plot.training(self, ax=ax)
         return axes

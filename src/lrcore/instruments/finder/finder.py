@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Interval
-from .._hyper import COUNT, POSITIVE, check_value
-from ._judge import Round
+from ..._domain import Interval
+from ..._hyper import COUNT, POSITIVE, check_value
 from .family import named
+from .judge import Round
 
 if TYPE_CHECKING:
     from .find import LRFindResult

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from lrcore.instruments import _columns
-from lrcore.instruments._parse import (
+from lrcore.instruments.logs import roles
+from lrcore.instruments.logs.tables import (
     LogError,
     Table,
     csv_table,
@@ -130,7 +130,7 @@ def _header(text: str) -> _Header:
         names = ["loss"] if len(names) == 1 else [str(i + 1) for i in range(len(names))]
         return _Header("", names, separator, text, first)
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        raise LogError(f"two columns are named {_columns.listed(repeated)}; rename one")
+        raise LogError(f"two columns are named {roles.listed(repeated)}; rename one")
     return _Header(bare, names, separator, body, first + 1)
 
 
@@ -181,7 +181,7 @@ def _records(value: Any, deep: int = DEEP) -> list[dict[str, Any]] | None:
         name: item for name, item in lists.items() if item and all(_is_numeric(x) for x in item)
     }
     found: list[list[dict[str, Any]]] = []
-    if any(_columns.candidates(list(columns)).values()):
+    if any(roles.candidates(list(columns)).values()):
         found.append(_transposed(columns))
     found += [records for item in value.values() if (records := _records(item, deep - 1))]
     return max(found, key=lambda records: (_has_loss(records), len(records)), default=None)
@@ -189,7 +189,7 @@ def _records(value: Any, deep: int = DEEP) -> list[dict[str, Any]] | None:
 
 def _has_loss(records: Sequence[dict[str, Any]]) -> bool:
     names = list(dict.fromkeys(name for record in records for name in record))
-    return bool(_columns.candidates(names)["loss"])
+    return bool(roles.candidates(names)["loss"])
 
 
 def _transposed(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Choice, Interval
-from ._runs import (
+from ..._domain import Choice, Interval
+from .runs import (
     SweepError,
     SweepRun,
     checked_callback,
@@ -57,7 +57,7 @@ def rates(low: float, high: float, per_decade: int = 2) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> from lrcore.instruments.sweep import rates
+    >>> from lrcore.instruments import rates
     >>> rates(1e-3, 1, per_decade=2)
     (0.001, 0.003162, 0.01, 0.03162, 0.1, 0.3162, 1.0)
     """
@@ -263,7 +263,7 @@ class SweepResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before the answer is trusted; empty if there is nothing."""
-        from ._sweep_text import notes
+        from .sweep_text import notes
 
         return notes(self)
 
@@ -290,12 +290,12 @@ class SweepResult:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the scores over the rates: `lrcore.plot.sweep`."""
-        from .. import plot
+        from ... import plot
 
         return plot.sweep(self, ax=ax)
 
     def __str__(self) -> str:
-        from ._sweep_text import text
+        from .sweep_text import text
 
         return text(self)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Choice
-from .._hyper import LENGTH, NONNEGATIVE, POSITIVE, check_value
-from .._optimizer import Optimizer
-from . import _judge
-from ._judge import Round, Sweep
-from ._loop import Loop
-from ._own import own
+from ..._domain import Choice
+from ..._hyper import LENGTH, NONNEGATIVE, POSITIVE, check_value
+from ..._optimizer import Optimizer
+from .._own import own
+from ..restore import Restored
+from . import judge
 from .finder import REPEATS, STEPS, LRFinder, check_range
-from .restore import Restored
+from .judge import Round, Sweep
+from .loop import Loop
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ class LRFindResult:
         cls, grid: Floats, rounds: Sequence[Round], method: str, passes: tuple[int, int] = (0, 0)
     ) -> LRFindResult:
         """What rounds of sweeps and short trainings say."""
-        verdict = _judge.verdict(rounds)
+        verdict = judge.verdict(rounds)
         n = max((len(r.sweep.losses) for r in rounds), default=0)
         losses, rho = np.full((2, max(len(rounds), 1), n), np.nan)
         for i, r in enumerate(rounds):
@@ -144,7 +144,7 @@ class LRFindResult:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw losses and gains over the rates, with the suggestions; see `lrcore.plot.lr_find`."""
-        from .. import plot
+        from ... import plot
 
         draw: Any = plot
         axes: Axes = draw.lr_find(self, ax)
@@ -365,7 +365,7 @@ def lr_range_test(
         finally:
             loop.stream.close()
     losses = np.array(sweep.losses)
-    falls, rises, reasons = _judge.of_range(lrs, losses, sweep)
+    falls, rises, reasons = judge.of_range(lrs, losses, sweep)
     return LRFindResult(
         rises / 2,
         (falls, rises),

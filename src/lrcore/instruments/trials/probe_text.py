@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._sweep_text import number
+from .sweep_text import number
 
 if TYPE_CHECKING:
     from .probe import ProbeResult

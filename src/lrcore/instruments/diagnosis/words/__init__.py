@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import en, zh
 
 if TYPE_CHECKING:
-    from ..diagnosis import Diagnosis, Finding
+    from ..verdict import Diagnosis, Finding
 
 __all__ = ["LANGUAGES", "advice", "check", "diagnosis", "finding", "next_step"]
 

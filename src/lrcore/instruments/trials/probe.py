@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._domain import Instance, Interval
-from .._optimizer import Optimizer
-from .._schedule import Schedule
-from ._own import own
-from ._runs import DIVERGED, checked_function, checked_rates
-from ._student import t_cdf, t_quantile
-from .restore import Batches, Restored
+from ..._domain import Instance, Interval
+from ..._optimizer import Optimizer
+from ..._schedule import Schedule
+from .._own import own
+from ..restore import Batches, Restored
+from .runs import DIVERGED, checked_function, checked_rates
+from .student import t_cdf, t_quantile
 
 __all__ = ["ProbeResult", "probe_lr"]
 
@@ -153,7 +153,7 @@ class ProbeResult:
     @property
     def advice(self) -> str:
         """What to do, in a sentence or two, with the horizon it holds for."""
-        from ._probe_text import advice
+        from .probe_text import advice
 
         return advice(self)
 
@@ -180,7 +180,7 @@ class ProbeResult:
         }
 
     def __str__(self) -> str:
-        from ._probe_text import text
+        from .probe_text import text
 
         return text(self)
 

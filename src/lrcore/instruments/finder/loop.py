@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _core
-from .._optimizer import Optimizer
-from .._schedule import Schedule
-from .restore import Batches
+from ... import _core
+from ..._optimizer import Optimizer
+from ..._schedule import Schedule
+from ..restore import Batches
 
 __all__ = ["Loop", "Update"]
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .._domain import Instance, Interval, Items
-from .._schedule import Schedule
-from ._runs import Outcome, SweepError, SweepRun, attempt, checked_function, made_of
-from ._sweep_text import counted
+from ..._domain import Instance, Interval, Items
+from ..._schedule import Schedule
+from .runs import Outcome, SweepError, SweepRun, attempt, checked_function, made_of
+from .sweep_text import counted
 
 __all__ = ["StudyResult", "StudyRun", "lr_study"]
 
@@ -186,7 +186,7 @@ def lr_study(
 
     Examples
     --------
-    >>> from lrcore.instruments.study import lr_study
+    >>> from lrcore.instruments import lr_study
     >>> result = lr_study(lambda lr, report: (lr - 0.1) ** 2, trials=20)  # doctest: +SKIP
     """
     checked_function(WHO, "train", train)
