@@ -1,4 +1,4 @@
-"""A small training with everything that a run may have to restore: what instruments are tried on."""
+"""Small trainings that instruments are tried on: much to restore, or a best rate that is known."""
 
 from __future__ import annotations
 
@@ -113,3 +113,27 @@ def after(run):
 def shared(seed=5):
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
+
+
+class Regression:
+    """y = x w, the inputs of one spread; the best rate of a gradient descent is near 1."""
+
+    def __init__(self, *, noise=0.1, spread=1.0, seed=0, dtype=np.float64):
+        rng = np.random.default_rng(seed)
+        self.x = spread * rng.normal(size=(320, 4))
+        self.y = self.x @ np.array([3.0, -2.0, 1.0, 4.0]) + noise * rng.normal(size=320)
+        self.w = np.zeros(4, dtype)
+        self.rows = np.arange(320).reshape(20, 16)
+        self.calls = []
+
+    def loss_and_grads(self, rows):
+        self.calls.append("both")
+        error = self.x[rows] @ self.w - self.y[rows]
+        return (error**2).mean() / 2, (self.x[rows].T @ error / len(rows)).astype(self.w.dtype)
+
+    def loss_only(self, rows):
+        self.calls.append("loss")
+        return ((self.x[rows] @ self.w - self.y[rows]) ** 2).mean() / 2
+
+    def find(self, opt, **options):
+        return lrcore.lr_find(opt, self.loss_and_grads, self.rows, **options)

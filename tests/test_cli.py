@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 import signal
@@ -14,9 +13,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import read_json
 
 import lrcore
-from lrcore import cli, tasks
+from lrcore import tasks
 from lrcore.cli import _choices, _jobs, _report
 from lrcore.tasks import digits, linear
 from lrcore.tasks._network import Network
@@ -35,34 +35,13 @@ SHORT = ("--epochs", "2")
 
 
 @pytest.fixture
-def call(capsys):
-    """Run a command; give its exit status, stdout and stderr."""
-
-    def run(*argv):
-        status = cli.main([str(word) for word in argv])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
-def parse(text):
-    """Read one JSON object, by the letter: NaN and Infinity are none of it."""
-
-    def refuse(word):
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture
 def train(call):
     """Run ``lrcore train ... --json``; give the object it prints."""
 
     def run(*argv):
         status, out, err = call("train", *argv, "--json")
         assert (status, err) == (0, "")
-        return parse(out)
+        return read_json(out)
 
     return run
 
@@ -394,10 +373,10 @@ def test_divergence_is_named(call):
     status, out, err = call("train", "linear", *slow, "--json")
     assert status == 1
     assert "diverged: the loss went from" in err
-    assert parse(out)["final"]["train_loss"] > 100
+    assert read_json(out)["final"]["train_loss"] > 100
     status, out, _ = call("train", "linear", "--lr", "1e200", "--json")
     assert status == 1
-    assert parse(out)["stopped"] == "diverged"
+    assert read_json(out)["stopped"] == "diverged"
 
 
 # ------------------------------------------------------------ output and signals
@@ -458,7 +437,7 @@ def test_a_terminal_shows_progress():
 def test_json_leaves_stdout_alone_on_a_terminal():
     seen, rest = on_a_terminal("stderr", "train", *SHORT, "--json")
     assert "epoch 2/2" in seen
-    assert parse(rest)["updates"] == 226
+    assert read_json(rest)["updates"] == 226
 
 
 def test_ctrl_c_stops_and_reports():
@@ -496,7 +475,7 @@ def test_a_reader_that_leaves_is_no_error():
 
 def test_info(call):
     status, out, _ = call("info", "--json")
-    facts = parse(out)
+    facts = read_json(out)
     assert status == 0
     assert facts["lrcore"] == lrcore.__version__
     assert facts["numpy"] == np.__version__
@@ -518,7 +497,7 @@ def test_info_and_verify_need_no_extra(call, monkeypatch, without):
 
 def test_verify_agrees_on_this_machine(call):
     status, out, _ = call("verify", "--quick", "--json")
-    result = parse(out)
+    result = read_json(out)
     assert status == 0
     assert result["ok"] is True
     assert {row["isa"] for row in result["results"]} == set(lrcore.isas())
@@ -539,7 +518,7 @@ def test_verify_finds_a_difference(call, monkeypatch):
     assert "1 of 2 comparisons with the reference found a difference" in out
     status, out, _ = call("verify", "--json")
     assert status == 1
-    assert parse(out)["ok"] is False
+    assert read_json(out)["ok"] is False
 
 
 def test_bench_prints_rows(call, monkeypatch):
@@ -571,8 +550,8 @@ def test_bench_prints_rows(call, monkeypatch):
     assert "left out: optax" in out
     status, out, _ = call("bench", "--json")
     assert status == 0
-    assert parse(out)["left_out"] == ["optax"]
-    assert parse(out)["rows"][0] == row
+    assert read_json(out)["left_out"] == ["optax"]
+    assert read_json(out)["rows"][0] == row
 
 
 def test_import_lrcore_loads_nothing_of_the_command_line():

@@ -34,15 +34,6 @@ def named(options):
     return " ".join(str(v) for v in options.values()) or "as it is"
 
 
-@pytest.fixture
-def bf16():
-    try:
-        from ml_dtypes import bfloat16
-    except ImportError:
-        missing("ml_dtypes")
-    return np.dtype(bfloat16)
-
-
 # ---------------------------------------------------------------------------- a network
 
 
