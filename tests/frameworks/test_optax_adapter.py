@@ -310,6 +310,28 @@ print("left behind")
         assert python(code, XLA_FLAGS=flags) == "left behind\n"
 
 
+def test_no_call_begins_after_the_end_where_an_effect_failed():
+    code = """
+import atexit
+@atexit.register  # before lrcore's, and so after it
+def late():
+    try:
+        print(float(rate(2)))
+    except Exception as error:
+        print("before the interpreter ends" in str(error))
+import jax, numpy as np, lrcore.optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+everywhere = NamedSharding(Mesh(np.array(jax.devices()), ("x",)), PartitionSpec())
+def fail(x):
+    raise RuntimeError("an effect")
+rate = jax.jit(lrcore.optax.schedule(lrcore.schedules.Cosine(0.1, steps=5)))
+rate(1)
+x = jax.device_put(np.ones(2, "f"), everywhere)
+jax.jit(lambda x: jax.debug.callback(fail, x))(x)
+"""
+    assert python(code, XLA_FLAGS="--xla_force_host_platform_device_count=2") == "True\n"
+
+
 def test_a_state_goes_through_pickle_and_a_run_goes_on():
     tx = adapter.AdamW(schedules.Cosine(0.1, steps=20), ema=0.9, state_dtype="int8")
     params, state = jax_run(tx, tree(0), GRADS[:9])

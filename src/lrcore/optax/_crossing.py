@@ -53,9 +53,11 @@ def _end(process: int = os.getpid()) -> None:
     """
     if os.getpid() != process:  # a fork, in which these threads are not
         return
-    jax.effects_barrier()
-    while _core.end_calls():
-        time.sleep(1e-3)
+    try:
+        jax.effects_barrier()
+    finally:  # also where an effect has failed, which is raised there
+        while _core.end_calls():
+            time.sleep(1e-3)
 
 
 def call(
