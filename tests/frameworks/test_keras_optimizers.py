@@ -37,6 +37,11 @@ OPTIONS = [
 ]
 
 
+def test_the_class_that_all_share_makes_none():
+    with pytest.raises(TypeError, match="take one of them"):
+        lrcore.keras.Optimizer()
+
+
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -56,6 +56,8 @@ class Optimizer(keras.optimizers.Optimizer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kind = type(self)
         who = f"lrcore.keras.{kind.__name__}"
+        if not hasattr(kind, "rule"):
+            raise TypeError("lrcore.keras.Optimizer is what all rules share; take one of them")
         backend = keras.backend.backend()
         if backend not in ("tensorflow", "torch"):
             use = "; with JAX use lrcore.optax" if backend == "jax" else ""
