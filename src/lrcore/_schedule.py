@@ -144,7 +144,12 @@ class Schedule:
         return self._curve.values(np.ascontiguousarray(array, np.int64).reshape(array.shape))
 
     def _index(self, t: object) -> int:
-        index: int = COUNT.check(type(self).__name__, "t", t)
+        try:
+            index: int = COUNT.check(type(self).__name__, "t", t)
+        except TypeError as error:
+            if type(t).__module__.partition(".")[0] not in ("jax", "jaxlib"):
+                raise
+            raise TypeError(f"{error}; lrcore.optax.schedule(s) is for JAX") from None
         return index
 
     def reference(self, t: Integer) -> float:

@@ -177,6 +177,12 @@ def test_what_is_no_count():
         jax.block_until_ready(jax.jit(rate)(-1))
 
 
+@pytest.mark.parametrize("ask", [lambda s, t: s(t), lambda s, t: jax.jit(s)(t)])
+def test_a_plain_schedule_says_what_jax_takes(ask):
+    with pytest.raises(TypeError, match=r"Cosine: t must be .*; lrcore.optax.schedule\(s\)"):
+        ask(COSINE, jnp.int32(3))
+
+
 def test_a_program_of_another_process_is_refused():
     def ask(key):
         shape = jax.ShapeDtypeStruct((), np.float32)
