@@ -29,6 +29,12 @@ PAIR = re.compile(
     re.IGNORECASE,
 )
 BRACES = re.compile(r"\{[^{}]*\}")
+#: A number as torch, JAX and NumPy 2 print it: ``tensor(2.5, device='cuda:0')``.
+WRAPPED = re.compile(
+    rf"\b(?:tensor|Array|array|(?:np\.)?(?:float|int)\d+)\(\[?\s*({NUMBER})\b\.?[^()\n]*\)",
+    re.IGNORECASE,
+)
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # and what else a terminal is told
 DEEP = 3  # levels at which the records of a JSON object are looked for
 
 #: What of the columns is wanted: the names to read of those that there are.
@@ -65,6 +71,7 @@ def table(text: str, wanted: Wanted) -> Table:
     LogError
         There is nothing in it, or a line is not what the others are.
     """
+    text = _bare(text)
     if not text.strip():
         raise LogError("is empty")
     start = text.lstrip()
@@ -82,6 +89,13 @@ def table(text: str, wanted: Wanted) -> Table:
         if prose is not None and wanted(prose.names):
             return prose
     return _csv(header, wanted)
+
+
+def _bare(text: str) -> str:
+    """Return the text without colours, and numbers without what is printed round them."""
+    if "\x1b" in text:
+        text = COLOUR.sub("", text)
+    return WRAPPED.sub(r"\1", text) if "(" in text else text
 
 
 # ----------------------------------------------------------------------------------- CSV
