@@ -133,6 +133,20 @@ def test_a_log_says_what_it_took():
     assert two.notes == ("'train_loss' could be the loss too: say which with --loss NAME",)
 
 
+def test_a_line_without_end_is_refused_at_once():
+    with pytest.raises(logs.LogError, match="the header cannot be read: field larger"):
+        logs.parse("tensor(" * 100_000)
+    start = time.process_time()
+    with pytest.raises(logs.LogError, match="field larger"):
+        logs.parse(f"step 1 loss tensor({'1' * 200_000}\nstep 2 loss {'1' * 200_000}x\n")
+    assert time.process_time() - start < 5
+
+
+def test_two_numbers_are_no_loss():
+    with pytest.raises(logs.LogError, match="begins like JSON, but is neither"):
+        logs.parse("{'loss': tensor([1.0, 2.0])}\n{'loss': tensor([1.0, 2.0])}\n")
+
+
 def test_columns_can_be_said():
     text = "i,a,b,c,d\n1,3,9,.1,7\n2,2,8,.2,6\n"
     log = logs.parse(text, loss="b", lr="C", val_loss="d", step="i")
