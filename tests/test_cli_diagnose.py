@@ -1,7 +1,10 @@
 """`lrcore diagnose`: its statuses, words and pictures."""
 
 import io
+import os
 import re
+import shlex
+import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -12,6 +15,19 @@ from log_files import NOISE, RUNS, N, as_csv
 from support import read_json
 
 import lrcore
+
+
+def in_a_shell(command, **env):
+    """Status, stdout and stderr of a command of bash; `lrcore` is this one."""
+    lrcore_ = f'lrcore() {{ {shlex.quote(sys.executable)} -m lrcore "$@"; }}; '
+    done = subprocess.run(
+        ["bash", "-c", lrcore_ + command],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **env},
+    )
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -135,3 +151,29 @@ def test_a_loss_that_explodes_without_end_has_diverged():
     for n in (60, 200, 590):
         found = lrcore.diagnose(28 * np.exp(1.17 * np.arange(n)))
         assert found.verdict == "diverged"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="of Linux")
+@pytest.mark.parametrize("command", ["diagnose", "find"])
+def test_a_full_disk_is_no_verdict(log, command):
+    what = log("healthy") if command == "diagnose" else "linear"
+    status, _, err = in_a_shell(f"lrcore {command} {shlex.quote(str(what))} > /dev/full")
+    assert status == {"diagnose": 64, "find": 2}[command]
+    assert err == f"lrcore {command}: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no bash")
+def test_streams_that_are_closed(log):
+    path = shlex.quote(str(log("nan")))
+    assert in_a_shell(f"lrcore diagnose {path} >&-") == (2, "", "")
+    refused = "lrcore diagnose: standard input: is closed\n"
+    assert in_a_shell("lrcore diagnose - <&-") == (64, "", refused)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no bash")
+def test_an_encoding_without_chinese(log):
+    path = shlex.quote(str(log("nan")))
+    command = f"lrcore diagnose --lang zh {path}"
+    status, out, err = in_a_shell(command, PYTHONIOENCODING="ascii")
+    assert (status, err) == (2, "")
+    assert "\\u7ed3\\u8bba" in out  # the word for verdict

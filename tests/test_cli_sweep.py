@@ -1,5 +1,6 @@
 """`lrcore sweep` and `compare`, and how a command refuses what cannot be met."""
 
+import contextlib
 import os
 import re
 import signal
@@ -54,6 +55,28 @@ def test_ctrl_c_in_a_sweep_keeps_what_was_reached():
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"")
     assert re.search(rb"Interrupted: \d+ of 63 runs were made", out)
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_waits_for_no_run():
+    argv = ("sweep", "linear", "--epochs", "100000000", "--jobs", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrcore", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert b"SGD: 7 rates x 3 seeds" in process.stdout.readline()
+        for pause in (3, 0.5):
+            time.sleep(pause)
+            os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert err.endswith(b"lrcore: interrupted\n")
 
 
 def test_the_grid_is_round_the_usual_rate(call):

@@ -187,6 +187,11 @@ def test_real_optimizers():
     [
         ({"train": 1}, TypeError, "train must be a function, got 1"),
         ({"optimizers": ["SGD"]}, TypeError, "optimizers must be a dict of lists of rates by name"),
+        (
+            {"optimizers": {1: [0.1]}},
+            TypeError,
+            r"optimizers must be a dict of lists .* got \{1: ",
+        ),
         ({"optimizers": {}}, ValueError, "optimizers must have at least one name, got none"),
         ({"optimizers": {"SGD": []}}, ValueError, r"optimizers\['SGD'\] must have at least one"),
         ({"optimizers": {"SGD": [0]}}, ValueError, r"optimizers\['SGD'\]\[0\] must be in \(0, inf"),

@@ -14,6 +14,7 @@ import pytest
 import lrcore
 from lrcore.instruments.diagnosis import checks, measures, rate, thresholds
 from lrcore.instruments.diagnosis.curve import Curve
+from lrcore.instruments.diagnosis.inputs import numbers
 from lrcore.instruments.diagnosis.verdict import VERDICTS, judge
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench" / "instruments"))
@@ -257,6 +258,11 @@ def test_short_and_odd_runs(losses, verdict):
 def test_what_cannot_be_read_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         lrcore.diagnose(call.pop("losses"), **call)
+
+
+def test_a_whole_number_beyond_all_floats_is_infinite():
+    assert lrcore.diagnose([10**400] * 200).verdict == "diverged"
+    assert numbers("losses", [10**400, -(10**400)]).tolist() == [math.inf, -math.inf]
 
 
 def test_steps_are_sorted_and_the_last_of_equal_ones_counts():

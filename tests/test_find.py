@@ -247,6 +247,9 @@ def test_a_range_is_one_pass():
         ({"repeats": 0}, ValueError, "repeats must be an integer >= 1, got 0"),
         ({"method": "best"}, ValueError, "method must be"),
         ({"accumulate": 0}, ValueError, "accumulate must be"),
+        ({"loss_only": 3}, TypeError, "lr_find: loss_only must be a function, got 3"),
+        ({"generators": 3}, TypeError, "generators must be a list, got int"),
+        ({"also": np.zeros(3)}, TypeError, "also must be a list, got ndarray"),
     ],
 )
 def test_arguments(options, kind, text):
@@ -280,6 +283,10 @@ def test_other_bad_input():
     opt = lrcore.SGD(job.w, lr=0.1)
     with pytest.raises(TypeError, match="opt must be an optimizer of lrcore, got float"):
         lr_find(0.1, job.loss_and_grads, job.rows)
+    for find in (lr_find, lr_range_test):
+        text = f"{find.__name__}: loss_and_grads must be a function, got None"
+        with pytest.raises(TypeError, match=text):
+            find(opt, None, job.rows)
     with pytest.raises(TypeError, match="which can be gone through only once"):
         lr_find(opt, job.loss_and_grads, iter(job.rows))
     with pytest.raises(ValueError, match="batches must give at least one batch"):

@@ -41,6 +41,14 @@ def test_a_loop_by_hand(curvature, gains):
     assert np.isnan(found.gains).all() == (not gains)
 
 
+def test_asked_but_not_told():
+    finder = LRFinder(steps=10)
+    finder.ask()
+    found = finder.result()
+    assert math.isnan(found.suggested)
+    assert not found.reliable
+
+
 def test_asking_and_telling():
     finder = LRFinder(start=1e-3, end=1.0, steps=10, repeats=2)
     rates = []

@@ -189,7 +189,7 @@ def test_threads_and_failures():
         ({"data": "abc"}, TypeError, "data must be an array or a list, got str"),
         ({"data": np.float64(3)}, TypeError, "data must"),
         ({"data": X[:3]}, ValueError, r"cv must be 2 or 3, got 5"),
-        ({"data": X[:1], "cv": 2}, ValueError, "at least 2 samples for cv=2, got 1"),
+        ({"data": X[:1], "cv": 2}, ValueError, "at least 2 samples, got 1"),
         ({"cv": 1}, ValueError, r"cv must be an integer in \[2, 60\], got 1"),
         ({"cv": True}, TypeError, "cv must be an integer >= 2, a splitter or"),
         ({"cv": "kfold"}, TypeError, "cv must be an integer >= 2, a splitter or"),

@@ -86,6 +86,11 @@ CONSOLE = "Epoch 1/2\n9/9 - 3s - loss: 2.0 - val_loss: 2.5\nEpoch 2/2\n9/9 - 3s 
         ("step,loss\n3,1\n1,2\n1,3\n", [1, 2, 3], None, None, [3, 1, 1], "update"),
         ("loss,note\n1,\"a, b\"\n2,c\n", [1, 2], None, None, None, "row"),
         ("step,loss\n1,\"tensor(2.5, device='cuda:0')\"\n2,1\n", [2.5, 1], None, None, [1, 2], "update"),
+        ("step,loss\n1,tensor(2., grad_fn=<X>)\n2,Array(1, dtype=float32)\n", [2, 1], None, None, [1, 2], "update"),
+        ("{'step': 1, 'loss': np.float64(2.5)}\n{'step': 2, 'loss': np.float64(nan)}\n", [2.5, NAN], None, None, [1, 2], "update"),
+        ("step 1 loss tensor(2.5, grad_fn=<X>)\nstep 2 loss tensor([1e-05])\n", [2.5, 1e-5], None, None, [1, 2], "update"),
+        ("\x1b[32mstep 1\x1b[0m loss: \x1b[1;31m2\x1b[0m\n\x1b[32mstep 2\x1b[0m loss: 1\n", [2, 1], None, None, [1, 2], "update"),
+        (f'{{"loss": {10**400}}}\n{{"loss": -{10**400}}}\n', [math.inf, -math.inf], None, None, None, "row"),
         ("step,loss,val_loss\n1,2,\n2,,3\n", [2], None, [3], [1], "update"),
         ("step,loss,val_loss\n1,2,nan\n2,nan,3\n3,1,nan\n", [2, 1], None, [3, NAN], [1, 3], "update"),
         ("epoch,loss,val_loss\n1,2,2\n2,nan,2\n", [2, NAN], None, [2, 2], [1, 2], "epoch"),
@@ -126,6 +131,20 @@ def test_a_log_says_what_it_took():
     assert log.found[0] == "epoch"
     two = logs.parse("loss,train_loss\n1,2\n1,2\n")
     assert two.notes == ("'train_loss' could be the loss too: say which with --loss NAME",)
+
+
+def test_a_line_without_end_is_refused_at_once():
+    with pytest.raises(logs.LogError, match="the header cannot be read: field larger"):
+        logs.parse("tensor(" * 100_000)
+    start = time.process_time()
+    with pytest.raises(logs.LogError, match="field larger"):
+        logs.parse(f"step 1 loss tensor({'1' * 200_000}\nstep 2 loss {'1' * 200_000}x\n")
+    assert time.process_time() - start < 5
+
+
+def test_two_numbers_are_no_loss():
+    with pytest.raises(logs.LogError, match="begins like JSON, but is neither"):
+        logs.parse("{'loss': tensor([1.0, 2.0])}\n{'loss': tensor([1.0, 2.0])}\n")
 
 
 def test_columns_can_be_said():

@@ -255,6 +255,11 @@ def test_what_cannot_be_put_back_is_refused():
         Restored(None, also=[np.broadcast_to(0.0, 3)])
     with pytest.raises(TypeError, match=r"Restored: generators\[0\] must be a generator"):
         Restored(None, generators=[3])
+    for alone in (np.zeros(3), {"x": np.zeros(3)}, "x", 3):
+        with pytest.raises(TypeError, match=f"also must be a list, got {type(alone).__name__}"):
+            Restored(None, also=alone)
+    with pytest.raises(TypeError, match="Restored: generators must be a list, got Generator"):
+        Restored(None, generators=np.random.default_rng(0))
     with pytest.raises(TypeError, match="Restored: opt must be an optimizer or None, got dict"):
         Restored({})
     opt = lrcore.SGD(np.zeros(2), lr=1.0, ema=0.5)

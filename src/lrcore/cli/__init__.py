@@ -6,6 +6,7 @@ What a command needs beyond NumPy is imported when that command runs.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -56,22 +57,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         ``watch`` are in their help.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    refused = REFUSED_BY.get(words[0] if words else "", REFUSED)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # Chinese, where the encoding has none
     try:
         args = _parser().parse_args(words)
         status: int = args.run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: it was closed before the start
+            sys.stdout.flush()
     except SystemExit as exit_:  # --help and --version
         return int(exit_.code or 0)
     except Refusal as refusal:
         print(f"{refusal.command or f'lrcore {args.command}'}: {refusal}", file=sys.stderr)
-        return REFUSED_BY.get(words[0] if words else "", REFUSED)
+        return refused
     except KeyboardInterrupt:
         print("lrcore: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_what_can_be()
         return 0
+    except OSError as error:  # such as a full disk
+        _write_what_can_be()
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"lrcore {words[0]}: {where}{error.strerror or error}", file=sys.stderr)
+        return refused
     return status
+
+
+def _write_what_can_be() -> None:
+    """Let go what stdout cannot take, or Python would try again at its end, and fail."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

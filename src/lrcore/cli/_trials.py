@@ -132,8 +132,15 @@ def processes(jobs: int) -> Iterator[Executor | None]:
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")  # threads of BLAS do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=ignore_ctrl_c) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=ignore_ctrl_c)
+    try:
         yield pool
+        pool.shutdown()
+    except BaseException:  # such as a second Ctrl-C, which waits for nobody
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
 @contextmanager

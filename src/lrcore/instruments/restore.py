@@ -81,7 +81,8 @@ class Restored:
         self._opt = opt
         self._functions = (functions,) if callable(functions) else tuple(functions)
         self._batches = batches
-        self._generators, self._also = tuple(generators), tuple(also)
+        self._generators = _listed("generators", generators)
+        self._also = _listed("also", also)
         for i, g in enumerate(self._generators):
             if generator(g) is None:
                 raise TypeError(
@@ -194,6 +195,14 @@ def _has_state_dict(x: Any) -> bool:
     return callable(getattr(x, "state_dict", None)) and callable(
         getattr(x, "load_state_dict", None)
     )
+
+
+def _listed(name: str, given: Any) -> tuple[Any, ...]:
+    """The items of a list; one array or dict alone would be taken apart, and not put back."""
+    alone = isinstance(given, (str, bytes, Mapping, np.ndarray)) or is_tensor(given)
+    if alone or not isinstance(given, Iterable):
+        raise TypeError(f"Restored: {name} must be a list, got {type(given).__name__}")
+    return tuple(given)
 
 
 def _check_also(x: Any, where: str) -> None:

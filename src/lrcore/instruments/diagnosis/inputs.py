@@ -85,6 +85,8 @@ def _number(name: str, i: int, value: Any) -> float:
     if not isinstance(value, (str, bytes, bool, np.bool_, complex)):
         try:
             return float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return float("inf") if value > 0 else float("-inf")
         except (TypeError, ValueError, RuntimeError):
             pass
     raise TypeError(f"diagnose: {name}[{i}] must be a number, got {value!r}")

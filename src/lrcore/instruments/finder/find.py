@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._domain import Choice
+from ..._domain import Choice, Instance
 from ..._hyper import LENGTH, NONNEGATIVE, POSITIVE, check_value
 from ..._optimizer import Optimizer
 from .._own import own
@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 
 METHODS = ("gain", "valley", "steepest", "minimum")
 METHOD = Choice(*METHODS)
+FUNCTION = Instance("a function", callable)
 FEWEST = 10  # rates of a sweep
 SHORT_PASS, LONGEST_PASS = 10, 10_000  # updates of a pass that is too short, batches of a long one
 
@@ -159,7 +160,7 @@ def _plain(x: Any) -> Any:
     return float(x) if math.isfinite(x) else None
 
 
-def _checked(who: str, opt: Any, accumulate: Any) -> tuple[Optimizer, int]:
+def _checked(who: str, opt: Any, loss_and_grads: Any, accumulate: Any) -> tuple[Optimizer, int]:
     opt = own(opt)
     if not isinstance(opt, Optimizer):
         raise TypeError(
@@ -168,6 +169,7 @@ def _checked(who: str, opt: Any, accumulate: Any) -> tuple[Optimizer, int]:
         )
     if not opt.training:
         raise ValueError(f"{who}: opt must be in training, call opt.train(), got training == False")
+    FUNCTION.check(who, "loss_and_grads", loss_and_grads)
     return opt, check_value(who, "accumulate", accumulate, LENGTH)
 
 
@@ -258,7 +260,9 @@ def lr_find(
     start, end, steps = check_range(who, start, end, steps)
     repeats = check_value(who, "repeats", repeats, REPEATS)
     METHOD.check(who, "method", method)
-    opt, accumulate = _checked(who, opt, accumulate)
+    opt, accumulate = _checked(who, opt, loss_and_grads, accumulate)
+    if loss_only is not None:
+        FUNCTION.check(who, "loss_only", loss_only)
     loop = Loop(who, opt, loss_and_grads, batches, loss_only, accumulate)
     functions = [f for f in (loss_and_grads, loss_only) if f is not None]
     sweep = max(steps // 2, FEWEST)
@@ -346,7 +350,7 @@ def lr_range_test(
         raise ValueError(f"{who}: end must be above start, {start}, got {end}")
     if steps is not None:
         steps = check_value(who, "steps", steps, STEPS)
-    opt, accumulate = _checked(who, opt, accumulate)
+    opt, accumulate = _checked(who, opt, loss_and_grads, accumulate)
     loop = Loop(who, opt, loss_and_grads, batches, None, accumulate)
     with Restored(opt, loss_and_grads, batches, generators=generators, also=also) as kept:
         try:

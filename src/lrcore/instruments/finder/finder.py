@@ -174,7 +174,8 @@ class LRFinder:
         """
         from .find import LRFindResult
 
-        found = LRFindResult.of(self._grid, self._rounds, "gain")
+        told = [r for r in self._rounds if r.sweep.losses]
+        found = LRFindResult.of(self._grid, told, "gain")
         if self.done:
             return found
         early = "the test is not over: higher rates are still to be tried"

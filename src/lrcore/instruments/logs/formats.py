@@ -21,7 +21,7 @@ from lrcore.instruments.logs.tables import (
 __all__ = ["decode", "table"]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
 FIRST_WORDS = "train|training|val|valid|validation|eval|test|learning|grad|gradient|global|avg"
 #: ``loss: 0.5``, ``lr=1e-3``, ``iter 100``, ``val loss 0.7`` in a line of prose.
 PAIR = re.compile(
@@ -29,6 +29,13 @@ PAIR = re.compile(
     re.IGNORECASE,
 )
 BRACES = re.compile(r"\{[^{}]*\}")
+#: A number as torch, JAX and NumPy 2 print it: ``tensor(2.5, device='cuda:0')``.
+WRAPPED = re.compile(
+    r"\b(?:tensor|[Aa]rray|(?:np\.)?(?:float|int)(?:16|32|64))"
+    rf"\(\[?\s*({NUMBER})\s*\]?(?:,\s*\w+=[^()\n]*)?\)"
+)
+WRAPPERS = ("tensor(", "rray(", "16(", "32(", "64(")  # what a text has that has one of these
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # and what else a terminal is told
 DEEP = 3  # levels at which the records of a JSON object are looked for
 
 #: What of the columns is wanted: the names to read of those that there are.
@@ -65,6 +72,7 @@ def table(text: str, wanted: Wanted) -> Table:
     LogError
         There is nothing in it, or a line is not what the others are.
     """
+    text = _bare(text)
     if not text.strip():
         raise LogError("is empty")
     start = text.lstrip()
@@ -82,6 +90,13 @@ def table(text: str, wanted: Wanted) -> Table:
         if prose is not None and wanted(prose.names):
             return prose
     return _csv(header, wanted)
+
+
+def _bare(text: str) -> str:
+    """Return the text without colours, and numbers without what is printed round them."""
+    if "\x1b" in text:
+        text = COLOUR.sub("", text)
+    return WRAPPED.sub(r"\1", text) if any(word in text for word in WRAPPERS) else text
 
 
 # ----------------------------------------------------------------------------------- CSV
@@ -137,7 +152,10 @@ def _header(text: str) -> _Header:
 def _split(line: str, separator: str | None) -> list[str]:
     if separator is None:
         return line.split()
-    row = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    try:
+        row = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise LogError(f"the header cannot be read: {error}") from None
     return [name.strip() for name in row]
 
 

@@ -132,6 +132,8 @@ def read(
     array([0.8, 0.7])
     """
     source = str(path)
+    if source == "-" and sys.stdin is None:
+        raise LogError("standard input: is closed")
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(path).read_bytes()
     except FileNotFoundError:

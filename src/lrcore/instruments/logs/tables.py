@@ -22,7 +22,6 @@ __all__ = ["Column", "LogError", "Table", "csv_table", "records_table"]
 
 PIECE = 1 << 22  # characters read at a time
 NOT_MEASURED = {"", "null", "none", "na", "n/a", "-", "--"}
-TENSOR = re.compile(r"\s*(?:tensor|Array|array|np\.float\d+)\(\[?\s*([^,()\[\]]+)")
 
 
 class LogError(ValueError):
@@ -304,10 +303,8 @@ def _number(cell: Any, comma: bool) -> float | None:
         return _float(cell)
     if not isinstance(cell, str):
         return None
-    tensor = TENSOR.match(cell)
-    text = tensor[1] if tensor else cell
     try:
-        return float(text.replace(",", ".") if comma else text)
+        return float(cell.replace(",", ".") if comma else cell)
     except ValueError:
         return None
 
@@ -316,7 +313,7 @@ def _float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer of more than 308 digits
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _places(lines: Sequence[int]) -> str:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Difference", "compare"]
 
 Floats = NDArray[np.float64]
-NAMES = Instance("a dict of lists of rates by name", lambda x: isinstance(x, Mapping))
+NAMES = Instance(
+    "a dict of lists of rates by name",
+    lambda x: isinstance(x, Mapping) and all(isinstance(name, str) for name in x),
+)
 CONFIDENCE = Interval(0.5, 1, closed_low=False, closed_high=False)
 
 

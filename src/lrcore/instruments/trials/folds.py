@@ -198,9 +198,9 @@ def _folds(
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         if groups is not None:
             raise ValueError(f"{WHO}: groups must be None with a number of folds, got labels")
-        k = int(Interval(2, max(2, count), integer=True).check(WHO, "cv", cv))
-        if count < k:
-            raise ValueError(f"{WHO}: data must have at least {k} samples for cv={k}, got {count}")
+        if count < 2:
+            raise ValueError(f"{WHO}: data must have at least 2 samples, got {count}")
+        k = int(Interval(2, count, integer=True).check(WHO, "cv", cv))
         return _shuffled(count, k, seed, labels)
     if hasattr(cv, "split") and not isinstance(cv, (str, bytes, type)):
         names = [x for _, x in _leaves(data)]

@@ -266,7 +266,6 @@ def probe_lr(
     REPEATS.check(WHO, "repeats", repeats)
     COUNT.check(WHO, "evaluation", evaluation)
     stream = Batches(WHO, batches)
-    also, generators = tuple(also), tuple(generators)
     functions = [loss_and_grads] if loss_only is None else [loss_and_grads, loss_only]
     lr = opt.lr
     scheduled = any(isinstance(g[opt.rate_name], Schedule) for g in opt.param_groups)
@@ -279,7 +278,7 @@ def probe_lr(
         ends: list[list[tuple[float, float]]] = []
         for i in range(repeats):
             # other noise in every repeat, the same for its factors
-            start = Restored(opt, functions, generators=generators, also=also)
+            start = Restored(opt, functions, generators=whole._generators, also=whole._also)
             whole.put_back_model()
             start.__enter__()
             part = drawn[evaluation + i * steps : evaluation + (i + 1) * steps]

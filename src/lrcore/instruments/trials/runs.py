@@ -8,16 +8,15 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import (
-    FIRST_COMPLETED,
     BrokenExecutor,
     CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
-    wait,
 )
 from dataclasses import dataclass, field
 from numbers import Integral
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..._domain import Instance, Interval, Items
@@ -272,15 +271,22 @@ def _collect(
     interrupted: bool = False,
 ) -> None:
     """Note what `waiting` brings, as it comes, until nothing is left."""
+    # not concurrent.futures.wait, which Ctrl-C can leave with the locks of the futures held
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    for future in list(waiting):
+        future.add_done_callback(ended.put)
     while waiting:
-        # with a time, since on Windows Ctrl-C does not end a wait without one
-        for future in wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED).done:
-            error = CancelledError() if future.cancelled() else future.exception()
-            if isinstance(error, KeyboardInterrupt) and not interrupted:
-                raise error  # Ctrl-C reached the worker first
-            if error is None or not interrupted:
-                note(waiting[future], future.result() if error is None else _lost(error))
-            del waiting[future]
+        try:
+            # with a time, since on Windows Ctrl-C does not end a wait without one
+            future = ended.get(timeout=0.5)
+        except Empty:
+            continue
+        error = CancelledError() if future.cancelled() else future.exception()
+        if isinstance(error, KeyboardInterrupt) and not interrupted:
+            raise error  # Ctrl-C reached the worker first
+        if error is None or not interrupted:
+            note(waiting[future], future.result() if error is None else _lost(error))
+        del waiting[future]
 
 
 def _lost(error: BaseException) -> Outcome:
