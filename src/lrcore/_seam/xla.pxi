@@ -1,5 +1,4 @@
-# ------------------------------------------------------------------------- for XLA
-# A step or a schedule as csrc/xla.c runs it, without Python. Part of _core.pyx.
+# A step or a schedule as csrc/xla.c runs it for compiled JAX code, without Python.
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy
