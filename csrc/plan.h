@@ -1,4 +1,4 @@
-/* What a plan keeps to itself: made by plan.c, used by update.c. */
+/* What a plan keeps to itself: made by plan.c, used by constants.c, sweeps.c and update.c. */
 #ifndef LRC_PLAN_H
 #define LRC_PLAN_H
 
