@@ -94,8 +94,8 @@ typedef struct lrc_engine {
                  void *factors);
     /* LRC_FACTORED: the sums of the squares of `n` parts of bands from the first on; and, once all are there, the
      * factors that are states and their product's shares. */
-    void (*squares)(const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
-                    const lrc_squares *s);
+    void (*tiles)(const lrc_tensor *x, int64_t first, int64_t n, const lrc_constants *c,
+                  const lrc_squares *s);
     void (*factor)(int rule, const lrc_tensor *x, const lrc_constants *c, const lrc_squares *s);
     /* Of a matrix: its gradient into work; and what the rule makes of that. */
     void (*gather)(const lrc_tensor *x, lrc_chunk k, const lrc_constants *c);

@@ -190,8 +190,8 @@ static void tile_task(void *context, size_t i)
     const lrc_units u = w->square_tasks[i];
     const lrc_tensor *x = &plan->tensors[u.tensor];
     if (x->g)
-        w->engines[lrc_arithmetic(x)]->squares(x, u.first, u.n, &w->constants[w->slot[u.tensor]],
-                                               &w->squares[u.tensor]);
+        w->engines[lrc_arithmetic(x)]->tiles(x, u.first, u.n, &w->constants[w->slot[u.tensor]],
+                                             &w->squares[u.tensor]);
 }
 
 static void factor_task(void *context, size_t i)
