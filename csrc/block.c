@@ -2,6 +2,8 @@
 #include "block.h"
 #include "stages.h"
 
+#include <string.h>
+
 void NAME(treat)(const passage *a, workbench *w, block *b)
 {
     const lrc_constants *c = a->c;

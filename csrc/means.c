@@ -2,6 +2,8 @@
 #include "means.h"
 #include "reduce.h"
 
+#include <string.h>
+
 /* The gradient of a block as a rule sees it. */
 static const real *seen_gradient(const passage *a, int64_t at, int64_t end, workbench *w)
 {

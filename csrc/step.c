@@ -7,6 +7,8 @@
 #include "stages.h"
 #include "units.h"
 
+#include <string.h>
+
 #define RULE(name, ...) extern const kernel NAME(name);
 #include "rules.def"
 #undef RULE
