@@ -78,8 +78,9 @@ def run(*command: object, timeout: float = 120, **options: Any) -> subprocess.Co
 
 
 def compile_c(source: Path, program: Path, *flags: str) -> Path:
-    """Build a C program against the installed package, with whatever `cc` is."""
-    run(require("cc"), "-std=c11", "-O2", *STRICT, *flags, source, *INCLUDE, *LINK, "-o", program)
+    """Build a C program, a file or a folder, against the installed package, with whatever `cc` is."""
+    files = sorted(source.glob("*.c")) if source.is_dir() else [source]
+    run(require("cc"), "-std=c11", "-O2", *STRICT, *flags, *files, *INCLUDE, *LINK, "-o", program)
     return program
 
 

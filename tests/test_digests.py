@@ -26,8 +26,8 @@ and write the new digests with
 
 
 def digests(folder):
-    """What tests/c/digest.c prints, built against the installed package."""
-    return run(compile_c(HERE / "c" / "digest.c", folder / "digest"))
+    """What tests/c/digest prints, built against the installed package."""
+    return run(compile_c(HERE / "c" / "digest", folder / "digest"))
 
 
 def test_digests_are_those_of_the_repository(tmp_path):
