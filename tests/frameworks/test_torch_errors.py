@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from torch_state_tools import clones, gradients, ours, refused, seen, stored, two_steps
 
+import lrcore
+
 pytestmark = pytest.mark.frameworks
 
 
@@ -187,6 +189,87 @@ def test_a_value_that_is_deleted(torch, run):
     with refused(torch, opt, ValueError, r"AdamW: param_groups\[0\] must have the key 'lr'"):
         opt.step()
     opt.param_groups[0]["lr"] = lr
+    opt.step()
+
+
+MASKS = [
+    ("lr_scale", None, {"*": 0.5}),
+    ("lr_scale", {"*": 0.5}, None),
+    ("lr_scale", {"a": 0.5, "*": 0.1}, {"*": 0.1, "a": 0.5}),  # the first match counts
+    ("lr_scale", 0.5, 0.25),
+    ("decay_mask", None, lrcore.matrices_only),
+    ("decay_mask", lrcore.matrices_only, lambda path, array: array.ndim > 1),
+    ("decay_mask", ["a"], ["b"]),
+    ("decay_mask", "a", "b"),
+]
+
+
+def of_two(torch, in_backward, **options):
+    """An optimizer of two groups that made a step, the second with options; and gradients."""
+    groups = [[(x, torch.nn.Parameter(torch.ones(4, 3))) for x in xs] for xs in ("c", "ab")]
+    given = [{"params": groups[0]}, {"params": groups[1], **options}]
+    if in_backward:
+        opt = lrcore.torch.in_backward(given, ours("AdamW"))
+        opt.remove()
+    else:
+        opt = ours("AdamW")(given)
+    params = [p for group in groups for _, p in group]
+    gradients(torch, params)
+    opt.step()
+    gradients(torch, params)
+    return opt
+
+
+def masked(name, mask):
+    return {} if mask is None else {name: mask}
+
+
+@pytest.mark.parametrize("in_backward", [False, True])
+@pytest.mark.parametrize(("name", "given", "later"), MASKS)
+def test_a_mask_that_is_assigned_later(torch, name, given, later, in_backward):
+    opt = of_two(torch, in_backward, **masked(name, given))
+    group = opt.param_groups[1]
+    group[name] = later
+    if in_backward:  # where each parameter has a step of its own
+        opt.param_groups[0]["params"][0].grad = None
+    must = (
+        rf"AdamW: {name} of param_groups\[1\] must stay .*, as it was when the group was made, got"
+    )
+    with refused(torch, opt, ValueError, must):
+        opt.step()
+    group[name] = given
+    opt.step()
+
+
+@pytest.mark.parametrize("in_backward", [False, True])
+@pytest.mark.parametrize("change", [{"a": 0.25}, {"b": 0.5}])
+def test_a_mask_that_is_written_into(torch, change, in_backward):
+    opt = of_two(torch, in_backward, lr_scale={"a": 0.5})
+    opt.param_groups[1]["lr_scale"].update(change)
+    opt.param_groups[0]["params"][0].grad = None
+    with refused(torch, opt, ValueError, r"lr_scale of param_groups\[1\] must stay {'a': 0.5}, as"):
+        opt.step()
+
+
+def test_a_mask_that_is_the_same_again(torch):
+    opt = of_two(torch, False, lr_scale={"a": 0.5}, decay_mask=["a"])
+    opt.param_groups[1].update(lr_scale={"a": 0.5}, decay_mask=["a"])
+    opt.step()
+    state = opt.state_dict()
+    state["param_groups"][1].update(lr_scale={"a": 0.5}, decay_mask=["a"])
+    opt.load_state_dict(state)
+    opt.step()
+
+
+@pytest.mark.parametrize(("name", "given", "later"), MASKS)
+def test_a_mask_that_is_loaded(torch, name, given, later):
+    opt = of_two(torch, False, **masked(name, given))
+    state = opt.state_dict()
+    state["param_groups"][1][name] = later
+    with refused(torch, opt, ValueError, rf"param_groups\[1\]\['{name}'\] must be .* as here, got"):
+        opt.load_state_dict(state)
+    del state["param_groups"][1][name]
+    opt.load_state_dict(state)
     opt.step()
 
 

@@ -164,6 +164,9 @@ class Single(Part):
     def _what(self, index: int, i: int) -> str:
         return f"params[{self.index}][{self.k}]"
 
+    def _index(self, i: int) -> int:
+        return self.index
+
     def _labels(self) -> list[str]:
         names = self.members[0].names
         return [f"params[{self.index}][{self.k}]" + (f" ({names[0]})" if names else "")]

@@ -98,6 +98,10 @@ class Part:
         """What a tensor is called in errors."""
         return f"params[{index}][{i}]"
 
+    def _index(self, i: int) -> int:
+        """Which group of all the i-th here is."""
+        return i
+
     def _made(self, some: Members, views: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
         """A group as this library takes it; what else it has is somebody else's.
 
@@ -159,6 +163,13 @@ class Part:
         """Tell the optimizer what has changed in a group."""
         check_flags(self.who, self._known, group, self._decoupled)
         now = Sent.of(self.who, self._known, group, self._sent[i])
+        for name, mask in now.masks.items():
+            if mask != self._sent[i].masks[name]:
+                raise ValueError(
+                    f"{self.who}: {name} of param_groups[{self._index(i)}] must stay "
+                    f"{self._sent[i].masks[name]!r:.60}, as it was when the group was made, got "
+                    f"{mask!r:.60}; make a new optimizer and load_state_dict"
+                )
         changes = now.changes(self._sent[i])
         if changes:
             assign(self.opt, i, changes)

@@ -12,11 +12,13 @@ import torch
 from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import saved
+from .._optimizer.options import MASKS
 from .._optimizer.slots import AVERAGES, Slot
 from .._optimizer.state import groups_of, looked_at, plain, save
 from .._optimizer.state import load as load_rule
 from ._flags import DECOUPLED, REFUSED, defaults_of_torch
 from ._part import FIXED, Part
+from ._sent import masks
 from ._spread import local
 from ._state import named, step_name
 from ._tensors import view
@@ -51,7 +53,7 @@ def counted(part: Part, i: int) -> dict[str, Any]:
 
 def plain_values(group: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a group as a checkpoint has them: torch's as they are, ours as plain data."""
-    left_out = ("params", "decay_mask", "lr_scale")
+    left_out = ("params", *MASKS)
     return {k: plain(v) if _is_ours(v) else v for k, v in group.items() if k not in left_out}
 
 
@@ -115,6 +117,13 @@ def _check_rule(
         raise ValueError(
             f"{where}[{DECOUPLED!r}] must be {group[DECOUPLED]} as here, got {new[DECOUPLED]!r}"
         )
+    here, there = masks(group), masks(new)
+    for name in MASKS:
+        if name in new and there[name] != here[name]:
+            raise ValueError(
+                f"{where}[{name!r}] must be {here[name]!r:.60} as here, got "
+                f"{there[name]!r:.60}; it is given when the group is made"
+            )
 
 
 def values_of(opt: Optimizer, i: int, new: Mapping[str, Any]) -> dict[str, Any]:

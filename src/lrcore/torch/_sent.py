@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from .._optimizer.options import MASKS
 from ._flags import DECOUPLED, REFUSED
 
-__all__ = ["Sent", "number"]
+__all__ = ["Sent", "masks", "number"]
 
 
 def number(who: str, name: str, value: Any) -> Any:
@@ -36,6 +36,40 @@ def _changes_unseen(value: Any) -> bool:
     return isinstance(value, (list, torch.Tensor))
 
 
+#: What a group without masks says of single parameters.
+UNMASKED: dict[str, Any] = dict.fromkeys(MASKS)
+
+
+class Said:
+    """What a mask of several entries said, whatever becomes of it."""
+
+    def __init__(self, mask: Any) -> None:
+        self.entries, self.text = _entries(mask), repr(mask)
+
+    def __eq__(self, mask: object) -> bool:
+        return bool(self.entries == (mask.entries if isinstance(mask, Said) else _entries(mask)))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _entries(mask: Any) -> Any:
+    """The entries of a mask in their order, which counts for patterns."""
+    if isinstance(mask, Mapping):
+        return dict, *((k, _entries(v)) for k, v in mask.items())
+    if isinstance(mask, (list, tuple)):
+        return list, *map(_entries, mask)
+    return mask
+
+
+def masks(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What a group says of single parameters, as it is now; None where it says nothing."""
+    found = {name: group.get(name) for name in MASKS}
+    return {k: Said(v) if isinstance(v, (Mapping, list, tuple)) else v for k, v in found.items()}
+
+
 class Sent(NamedTuple):
     """What a group had, the names of what counts of it, how to get that, and its values."""
 
@@ -47,6 +81,8 @@ class Sent(NamedTuple):
     told: dict[str, Any]
     #: Whether some may change while they stay the same objects.
     unseen: bool
+    #: What the group said of single parameters.
+    masks: dict[str, Any]
 
     @classmethod
     def of(
@@ -55,18 +91,21 @@ class Sent(NamedTuple):
         """What a group says; `known` is for the optimizer, `before` is what the group said."""
         get: Callable[[dict[str, Any]], tuple[Any, ...]]
         if before is None or before.keys != tuple(group):
-            watched = {*known, *REFUSED, DECOUPLED}.difference(MASKS)
+            watched = {*known, *REFUSED, DECOUPLED}
             names = tuple(k for k in group if k in watched)
             get = itemgetter(*names)
         else:
             names, get = before.names, before.get
-        now = get(group)
+        now, said = get(group), UNMASKED
+        if any(map(group.__contains__, MASKS)):
+            said = masks(group)
+            now = tuple(said.get(k, v) for k, v in zip(names, now, strict=True))
         told = {
             k: v if type(v) is float else number(who, k, v)
             for k, v in zip(names, now, strict=True)
-            if k in known
+            if k in known and k not in MASKS
         }
-        return cls(tuple(group), names, get, now, told, any(map(_changes_unseen, now)))
+        return cls(tuple(group), names, get, now, told, any(map(_changes_unseen, now)), said)
 
     def holds(self, group: dict[str, Any]) -> bool:
         """Whether a group surely says the same; a KeyError where it has lost a value."""
