@@ -61,14 +61,13 @@ _MODULES = (
     "callbacks",
     "functional",
     "instruments",
-    "keras",
-    "optax",
     "options",
     "plot",
     "reference",
     "report",
-    "torch",
 )
+#: Those that need a framework, which may not be there.
+_ADAPTERS = ("keras", "optax", "torch")
 
 if TYPE_CHECKING:
     from ._optimizer.stats import Stats, StepStats
@@ -136,9 +135,19 @@ _config.apply_environment()
 
 def __getattr__(name: str) -> object:
     """Import what a plain `import lrcore` need not pay for when it is asked for."""
-    if name in _MODULES or name in _LATER:
+    if name in _MODULES or name in _LATER or name in _ADAPTERS:
         from importlib import import_module
 
-        module = import_module(f"{__name__}.{_LATER.get(name, name)}")
+        try:
+            module = import_module(f"{__name__}.{_LATER.get(name, name)}")
+        except ImportError as error:
+            if name not in _ADAPTERS:
+                raise
+            raise AttributeError(str(error)) from error  # so that hasattr is False, not an error
         return getattr(module, name) if name in _LATER else module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Also what is imported when it is asked for, but not the adapters: each loads a framework."""
+    return sorted({*globals(), *__all__})
