@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +25,8 @@ Entry: TypeAlias = Mapping[str, Any]
 BESIDES = {"t", "decays", "lr_scale", "order", "summed", "estimates"}
 #: Slots that come and go with a run: no state is refused for them.
 PASSING = {"sum", "trace", "work"}
+#: What there may be beside every parameter.
+ALWAYS = {*BESIDES, *PASSING, *AVERAGES, "master", "low"}
 CONVERT = "; convert=True converts it"
 FLOATS: Sequence[str] = ("float16", "bfloat16", "float32", "float64")
 
@@ -78,20 +82,30 @@ def check_same(who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: l
         _check_array(who, f"{place}[{name!r}]", entry[name], slot.shape(leaf), [slot.dtype.name])
 
 
+@cache
+def _names(rule: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The states of a rule, their scales in 8 bits, and the states of rows."""
+    states = RULES[rule].states
+    scales = frozenset(f"{name}_scale" for name in states)
+    return frozenset(states), scales, frozenset(s.name for s in STATES[rule] if s.of_rows)
+
+
+_name = cache(attrgetter("name"))  # of a dtype, which NumPy makes up anew each time
+
+
 def check_convertible(
     who: str, place: str, entry: Any, rule: str, leaf: Leaf, slots: list[Slot]
 ) -> None:
     """Refuse what cannot be made into what is kept here."""
-    states = RULES[rule].states
     kept = {slot.name: slot for slot in slots if (slot.side, slot.over) != (None, None)}
-    needed = {"t", *kept, *(slot.name for slot in slots if slot.name in (*states, "trained"))}
-    scales = {f"{name}_scale" for name in states}
-    known = {*BESIDES, *PASSING, *AVERAGES, *states, *scales, "master", "low"} | needed
-    if not isinstance(entry, Mapping) or not needed <= set(entry) <= known:
+    states, scales, of_rows = _names(rule)
+    needed = {"t", *kept, *(states | {"trained"}).intersection(slot.name for slot in slots)}
+    known = needed | states | scales | ALWAYS
+    if not isinstance(entry, Mapping) or not needed <= entry.keys() <= known:
         require(who, place, entry, needed)
     _check_besides(who, place, entry, leaf, FLOATS)
-    p, of_rows = leaf.array, {state.name for state in STATES[rule] if state.of_rows}
-    for name in set(entry) - BESIDES - PASSING:
+    p = leaf.array
+    for name in entry.keys() - BESIDES - PASSING:
         shape, dtypes = (rows_of(p),) if name in of_rows else p.shape, FLOATS
         if name in kept:
             shape = kept[name].shape(leaf)
@@ -115,7 +129,7 @@ def _check_array(
     who: str, where: str, a: Any, shape: tuple[int, ...], dtypes: Sequence[str]
 ) -> None:
     """Refuse what is no array of this shape and one of these dtypes."""
-    if isinstance(a, np.ndarray) and a.shape == shape and a.dtype.name in dtypes:
+    if isinstance(a, np.ndarray) and a.shape == shape and _name(a.dtype) in dtypes:
         return
     got = f"{a.dtype} of shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
     fits = isinstance(a, np.ndarray) and a.shape == shape and a.dtype.name in FLOATS

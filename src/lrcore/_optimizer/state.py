@@ -185,7 +185,10 @@ def looked_at(
         t,
         tuple(_count(who, f"{place}['t']", entry["t"]) for place, entry in entries),
         micro,
-        tuple(_count(who, f"{place}['summed']", e.get("summed", 0)) for place, e in entries),
+        tuple(
+            _count(who, f"{place}['summed']", e["summed"]) if "summed" in e else 0
+            for place, e in entries
+        ),
         whole.check_scale(who, "scale", state["scale"]),
         _count(who, "good_steps", state["good_steps"]),
         scalars=scalars,
@@ -294,6 +297,8 @@ def _scalars(
 
 
 def _terms(who: str, place: str, entry: Mapping[str, Any]) -> Terms:
+    if "decays" not in entry and "lr_scale" not in entry:
+        return Terms()
     return Terms(
         check_value(who, f"{place}['decays']", entry.get("decays", True), None),
         check_value(who, f"{place}['lr_scale']", entry.get("lr_scale", 1.0), POSITIVE),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import cache
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 
+from .. import Optimizer as Rule
 from .. import optimizers
 from .._hyper import RULES
 from .._optimizer import saved
@@ -221,13 +224,38 @@ def _steps(who: str, step: str, entries: Sequence[Any], groups: Sequence[Mapping
 
 def _apart(value: Any, own: Mapping[int, tuple[int, str]], k: int, name: str) -> Any:
     """An array, or a copy of one that loading would overwrite before it is read."""
-    if not hasattr(value, "__array_interface__"):
+    if not isinstance(value, np.ndarray):
         return value
     place = own.get(value.__array_interface__["data"][0])
     return value.copy() if place is not None and place != (k, name) else value
 
 
 # ---------------------------------------------------------------------------------- one entry
+
+
+class Names(NamedTuple):
+    """What entries with the same slots are of: our names and theirs."""
+
+    #: What there must be, and that with what there may be besides.
+    required: Mapping[str, str]
+    both: tuple[tuple[str, str], ...]
+    wanted: frozenset[str]
+    known: frozenset[str]
+
+
+def _names_of(kind: type[Rule], kept: tuple[str, ...]) -> Names:
+    """What the entry of a parameter with these slots has."""
+    beside = (*AVERAGES, "master", "low")
+    required = named(kind, tuple(n for n in kept if n not in beside and n[-6:] != "_scale"))
+    optional = {n: n for n in beside}
+    for name in RULES[kind.rule].states:
+        optional[f"{name}_scale"] = f"{kind.torch_names.get(name) or name}_scale"
+    wanted = frozenset(required.values())
+    both = {**required, **optional}
+    return Names(required, tuple(both.items()), wanted, wanted | frozenset(optional.values()))
+
+
+NAMES: Any = cache(_names_of)
 
 
 def read(
@@ -242,26 +270,21 @@ def read(
     where, step = f"{who}: the state of {part.label(k)}", step_name(opt)
     if entry is not None and not isinstance(entry, Mapping):
         raise TypeError(f"{where} must be a dict, got {type(entry).__name__}")
-    kept = {slot.name: slot for slot in slots}
-    beside = (*AVERAGES, "master", "low")
-    required = tuple(n for n in kept if n not in beside and n[-6:] != "_scale")
-    names, row = named(type(opt), required), RULES[opt.rule]
-    optional = {n: n for n in beside}
-    for name in row.states:
-        optional[f"{name}_scale"] = f"{opt.torch_names.get(name) or name}_scale"
+    kept, row = {slot.name: slot for slot in slots}, RULES[opt.rule]
+    names, both, wanted, known = NAMES(type(opt), tuple(kept))
     found = {n: v for n, v in (entry or {}).items() if v is not None}
     if not found:
         age = absent if entry is None else t
         nothing = not names and kept.keys() <= saved.PASSING and "t" not in opt.torch_names
         return {"t": age} if age and nothing else None
-    has, wanted = set(found) - {step}, set(names.values())
-    if not wanted <= has <= wanted | set(optional.values()):
+    has = found.keys() - {step}
+    if not wanted <= has <= known:
         raise ValueError(
             f"{where} must have {sorted(wanted)}, got {sorted(has)}: it is of another rule or was "
             "made with other options"
         )
     out: dict[str, Any] = {"t": _count(where, step, found.get(step, max(t, 1)))}
-    for name, theirs in {**names, **optional}.items():
+    for name, theirs in both:
         if theirs in found and name not in row.scalars:
             shape = kept[name].shape(leaf) if name in kept else leaf.array.shape
             what, is_scale = f"{where}: {theirs}", name.endswith("_scale")
@@ -319,4 +342,5 @@ def _array(
             raise ValueError(f"{what} must have the shape {wanted}, got {tuple(value.shape)}")
     if value.dtype == torch.int16:  # the lower half of a split parameter
         value = value.view(torch.uint16)
-    return view(what, value.permute(axes) if like_p else value)
+    turned = like_p and axes != tuple(range(len(axes)))
+    return view(what, value.permute(axes) if turned else value)

@@ -68,7 +68,7 @@ def entry_of(part: Part, k: int) -> dict[str, Any]:
         return {}
     out: dict[str, Any] = {}
     if "t" in opt.torch_names or (age != opt.t and _goes_by_age(opt, k, names)):
-        out[step_name(opt)] = torch.tensor(float(age), device="cpu")
+        out[step_name(opt)] = torch.scalar_tensor(age, device="cpu")
     if len(names) > len(arrays.keys() & names.keys()):
         for name, value in zip(RULES[opt.rule].scalars, opt._plan.kept(k), strict=True):
             if name in names:
