@@ -285,6 +285,58 @@ def test_distributed_checkpoints_of_a_plain_module(torch):
     assert_same(torch, list(again.parameters()), list(model.parameters()))
 
 
+def linear(torch, kind, lr):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    return model, kind(model.parameters(), lr=lr)
+
+
+def three_steps(torch, model, opt):
+    for i in range(3):
+        opt.zero_grad()
+        model(torch.arange(3.0) + i).square().sum().backward()
+        opt.step()
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_distributed_checkpoints_of_torch_go_on_here(torch, tmp_path):
+    """With what the planner is told to leave as it is, the number of steps is that of the state."""
+    tools = import_module("torch.distributed.checkpoint")
+    of_opt = import_module("torch.distributed.checkpoint.state_dict")
+    model, opt = linear(torch, torch.optim.AdamW, 0.1)
+    three_steps(torch, model, opt)
+    tools.save(of_opt.get_optimizer_state_dict(model, opt), checkpoint_id=tmp_path, no_dist=True)
+    again, other = linear(torch, ours("AdamW"), 0.5)
+    again.load_state_dict(model.state_dict())
+    state = of_opt.get_optimizer_state_dict(again, other)
+    with pytest.raises(tools.api.CheckpointException, match=r"param_groups\.(weight|0)\.t"):
+        tools.load(state, checkpoint_id=tmp_path, no_dist=True)
+    planner = tools.DefaultLoadPlanner(allow_partial_load=True)
+    tools.load(state, checkpoint_id=tmp_path, no_dist=True, planner=planner)
+    of_opt.set_optimizer_state_dict(again, other, state)
+    assert other.lrcore.t == 3
+    assert other.param_groups[0]["lr"] == 0.1
+    three_steps(torch, model, opt)
+    three_steps(torch, again, other)
+    assert distance(list(again.parameters()), list(model.parameters())) < 1e-6
+
+
+def test_distributed_checkpoints_go_on_in_torch_without_the_number_of_steps(torch):
+    tools = import_module("torch.distributed.checkpoint.state_dict")
+    whole = tools.StateDictOptions(full_state_dict=True)
+    model, opt = linear(torch, ours("AdamW"), 0.1)
+    three_steps(torch, model, opt)
+    state = copy.deepcopy(tools.get_optimizer_state_dict(model, opt, options=whole))
+    again, other = linear(torch, torch.optim.AdamW, 0.5)
+    again.load_state_dict(model.state_dict())
+    for group in state["param_groups"]:
+        assert group.pop("t") == 3
+    tools.set_optimizer_state_dict(again, other, state, options=whole)
+    three_steps(torch, model, opt)
+    three_steps(torch, again, other)
+    assert distance(list(again.parameters()), list(model.parameters())) < 1e-6
+
+
 def test_hooks_around_saving_and_loading(torch, run):
     params, opt = run
     seen = []

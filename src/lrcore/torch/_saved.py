@@ -190,7 +190,7 @@ def _state_of(
         here.update(part.plain(group))
         if "estimates" in here and "estimates" in group:
             here["estimates"] = dict(group["estimates"])
-    state["t"] = _steps(who, step_name(opt), entries, groups)
+    state["t"] = _steps(who, part, entries, groups)
     for name in {"scale", "good_steps", "training"} & set(state):
         state[name] = groups[0].get(name, state[name])
     values = groups_of(opt, who, state["param_groups"], [])
@@ -213,13 +213,22 @@ def _state_of(
     return state
 
 
-def _steps(who: str, step: str, entries: Sequence[Any], groups: Sequence[Mapping[str, Any]]) -> int:
-    """How many steps a checkpoint is of."""
+def _steps(
+    who: str, part: Part, entries: Sequence[Any], groups: Sequence[Mapping[str, Any]]
+) -> int:
+    """How many steps a checkpoint is of: what its groups say, and no fewer than any parameter had.
+
+    Tools of torch may leave in groups what was there before: they know no ``"t"``.
+    """
     said = [_count(who, "t", group["t"]) for group in groups if "t" in group]
-    if said:
-        return max(said)
-    seen = [entry for entry in entries if entry]
-    return max([int(entry[step]) if step in entry else 1 for entry in seen] or [0])
+    step = step_name(part.opt)
+    seen = {k: v for k, v in enumerate(entries) if isinstance(v, Mapping) and v}
+    ages = [
+        _count(f"{who}: the state of {part.label(k)}", step, entry[step])
+        for k, entry in seen.items()
+        if entry.get(step) is not None
+    ]
+    return max([*said, *ages, int(bool(seen) and not said)])
 
 
 def _apart(value: Any, own: Mapping[int, tuple[int, str]], k: int, name: str) -> Any:
