@@ -1,6 +1,7 @@
 """lrcore.torch in two processes: DDP, ZeroRedundancyOptimizer, FSDP, and memory that is shared.
 
-The checks are in torch_processes and torch_shards; two processes run all of one of them.
+The checks are in torch_processes and torch_shards; two processes run all of one of them,
+by torch_runner.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""What test_torch_distributed runs in two processes of FSDP: see torch_processes."""
+"""What test_torch_distributed runs in two processes of FSDP, and with DTensors."""
 
 import copy
 
@@ -11,7 +11,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
 from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
 from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
-from torch_processes import (
+from torch_runner import (
     STEPS,
     batches,
     check,
