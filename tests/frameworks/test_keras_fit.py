@@ -70,6 +70,35 @@ def test_learning_rate_scheduler(kind):
         lrcore.keras.LearningRateScheduler(0.1)
 
 
+NAN = float("nan")
+#: An optimizer whose third update has a value that is out of its domain, and what is said of it.
+LEAVING = [
+    ("AdamW", {"learning_rate": -1.0}, r": learning_rate must be in \[0, inf\), got -1.0"),
+    ("AdamW", {"learning_rate": NAN}, r": learning_rate must be in \[0, inf\), got nan"),
+    ("Muon", {"learning_rate": -1.0}, r": learning_rate must be in \[0, inf\), got -1.0"),
+    ("PolyakSGD", {"learning_rate": -1.0}, r": learning_rate must be in \[0, inf\), got -1.0"),
+    ("RMSprop", {"rho": 2.0}, r" at update 2: rho must be in \[0, 1\), got 2.0"),
+    ("Lion", {"beta_1": 2.0}, r" at update 2: beta_1 must be in \[0, 1\), got 2.0"),
+    ("LARS", {"eps": -2.0}, r" at update 2: eps must be in \[0, inf\), got -2.0"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "words"), LEAVING)
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_value_that_leaves_its_domain_has_the_name_that_keras_has_for_it(
+    name, given, words, eager
+):
+    value, bad = next(iter(given.items()))
+    good = {"beta_1": 0.9, "rho": 0.9}.get(value, 0.01)
+    opt = getattr(lrcore.keras, name)(**{value: schedules.Lambda(lambda t: good if t < 2 else bad)})
+    model = network(opt, run_eagerly=eager)
+    error = Exception if ON_TENSORFLOW else ValueError  # in a graph TensorFlow has its own
+    with pytest.raises(error, match=rf"lrcore.keras.{name}{words}") as raised:
+        fit(model)
+    assert "param_groups" not in str(raised.value)
+    assert opt.core.t == 2
+
+
 @EVERY
 def test_plateau_is_that_of_keras(kind):
     options = {"monitor": "loss", "factor": 0.3, "patience": 2, "min_delta": 0.2, "min_lr": 1e-4}

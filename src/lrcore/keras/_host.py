@@ -67,10 +67,13 @@ class Host:
             hypers = _names.to_ours(self.rule, values)
             self._make(np.zeros(1, np.float32), hypers)
         except (TypeError, ValueError) as error:
-            text = _names.back(self.rule, str(error).removeprefix(f"{self.rule.__name__}: "))
-            text = _names.back(self.rule, f": {text}").removeprefix(": ")
-            raise type(error)(f"{self.who}: {text}") from None
+            text = str(error).removeprefix(f"{self.rule.__name__}: ")
+            raise self._told(error, f"{self.rule.__name__}: {text}") from None
         return hypers
+
+    def _told(self, error: Exception, text: str) -> Exception:
+        """An error of the rule, with the names of Keras."""
+        return type(error)(_names.back(self.rule, self.who, text))
 
     def change(self, name: str, value: Any) -> None:
         """Another value for an argument, from the next step on."""
@@ -124,6 +127,12 @@ class Host:
 
         The rate is that of Keras, unless there is a schedule here, or another rate.
         """
+        try:
+            self._step(rate, iterations, loss, grads)
+        except (TypeError, ValueError) as error:
+            raise self._told(error, str(error)) from None
+
+    def _step(self, rate: float, iterations: float, loss: float, grads: Sequence[Any]) -> None:
         core = self.core
         assert core is not None
         if self.schedule is not None:

@@ -236,15 +236,17 @@ def to_ours(rule: type[Optimizer], given: Mapping[str, Any]) -> Values:
     return out
 
 
-def back(rule: type[Optimizer], text: str) -> str:
-    """A message about hyper-parameters with the names that the user knows."""
-    if peer(rule) is None:
-        return text.replace(f": {rule.rate_name} must", ": learning_rate must")
-    for name in parameters(rule):
+def back(rule: type[Optimizer], who: str, text: str) -> str:
+    """A message of a rule about hyper-parameters, with the names that the user knows."""
+    own = re.match(rf"{rule.__name__}(| at update \d+): (?:param_groups\[\d+\]: )?", text)
+    if own is None:
+        return text
+    text = f"{own[1]}: {text[own.end() :]}"
+    for name in parameters(rule) if peer(rule) is not None else ():
         target = _target(rule.rule, name)
         label = target if isinstance(target, str) else f"{target[0]}[{target[1]}]"
         text = text.replace(f": {label} must", f": {name} must")
-    return text.replace(f": {rule.rate_name} must", ": learning_rate must")
+    return who + text.replace(f": {rule.rate_name} must", ": learning_rate must")
 
 
 def factors(rule: type[Optimizer], given: Mapping[str, Any]) -> dict[str, float]:
