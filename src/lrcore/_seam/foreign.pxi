@@ -1,5 +1,6 @@
 # Tensors of other libraries, looked into through DLPack's exchange table; Watch.
 
+from cpython.object cimport Py_TYPE
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 # DLPack 1, as far as it is used here: how a library describes a tensor of its own in one C call.
@@ -45,10 +46,22 @@ cdef enum:
     DL_BFLOAT = 4
 
 
-cdef lrc_exchange *_exchange(x) except? NULL:
+#: The type that was asked for last, which `exchanges` keeps, and its table: most come in rows.
+cdef struct recent:
+    void *kind
+    lrc_exchange *exchange
+
+
+cdef inline lrc_exchange *_exchange(x, recent *last) except? NULL:
     """DLPack's table of the type of an object; NULL where it has none that is understood here."""
+    if <void *>Py_TYPE(x) != last.kind:
+        last.exchange = _exchange_of(type(x))
+        last.kind = <void *>Py_TYPE(x)
+    return last.exchange
+
+
+cdef lrc_exchange *_exchange_of(kind) except? NULL:
     cdef lrc_exchange *found = NULL
-    kind = type(x)
     try:
         capsule = exchanges[kind]
     except KeyError:
@@ -132,12 +145,13 @@ cdef class Watch:
     def moved(self, list tensors):
         """The first that is another tensor, or is no longer where its array is; or -1."""
         cdef Py_ssize_t i, n = len(self.arrays)
+        cdef recent last = [NULL, NULL]
         if len(tensors) != n:
             return min(<Py_ssize_t>len(tensors), n)
         for i in range(n):
             if tensors[i] is not self.tensors[i]:
                 return i
-            if not self._same(tensors[i], self.arrays[i], self.axes[i]):
+            if not self._same(tensors[i], <cnp.ndarray>self.arrays[i], <tuple>self.axes[i], &last):
                 return i
         return -1
 
@@ -145,11 +159,12 @@ cdef class Watch:
         """Whether a gradient, where there is one, is of another dtype than its array."""
         cdef lrc_foreign t
         cdef lrc_exchange *exchange
+        cdef recent last = [NULL, NULL]
         cdef Py_ssize_t i
         for i in range(len(grads)):
             if grads[i] is None:
                 continue
-            exchange = _exchange(grads[i])
+            exchange = _exchange(grads[i], &last)
             if exchange == NULL:
                 return True
             exchange.describe(<void *>grads[i], &t)
@@ -157,9 +172,9 @@ cdef class Watch:
                 return True
         return False
 
-    cdef bint _same(self, tensor, cnp.ndarray a, tuple axes) except -1:
+    cdef bint _same(self, tensor, cnp.ndarray a, tuple axes, recent *last) except -1:
         cdef lrc_foreign t
-        cdef lrc_exchange *exchange = _exchange(tensor)
+        cdef lrc_exchange *exchange = _exchange(tensor, last)
         cdef int d, axis
         if exchange == NULL:
             return False

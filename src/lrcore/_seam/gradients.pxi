@@ -102,7 +102,7 @@ cdef bint _set_foreign(Plan plan, Py_ssize_t i, grad) except -1:
     """A tensor of another library, if it can be read where it is; otherwise as an array."""
     cdef lrc_tensor *x = &plan.tensors[i]
     cdef cnp.ndarray p = <cnp.ndarray>(<list>plan.params)[i]
-    cdef lrc_exchange *exchange = _exchange(grad)
+    cdef lrc_exchange *exchange = _exchange(grad, &plan.last)
     cdef lrc_foreign t
     cdef span s
     cdef int d, k, number, ndim = cnp.PyArray_NDIM(p)

@@ -44,6 +44,7 @@ cdef class Plan:
     cdef int64_t *dims
     cdef span *written
     cdef span *seen
+    cdef recent last  # of the gradients of a step
     cdef Py_ssize_t n, n_groups, n_written
     cdef readonly list params
     cdef object tree, stats, error

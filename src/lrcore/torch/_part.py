@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -184,7 +185,7 @@ class Part:
 
     def follow(self, members: Sequence[Members]) -> None:
         """Go on where the tensors are now, if that is not where they were."""
-        tensors = [p for some in members for p in some.params]
+        tensors = _joined(members)
         here = [local(p) for p in tensors] if self._spread else tensors
         if self._watch.moved(here) < 0:
             return
@@ -212,7 +213,7 @@ class Part:
         """Update in place; False if the step was skipped."""
         self.refresh(members)
         self.follow(members)
-        params = [p for some in members for p in some.params]
+        params = _joined(members)
         grads = [p.grad for p in params]
         if self._spread:
             grads = self._local(params, grads)
@@ -223,8 +224,10 @@ class Part:
             made = self._try(members, params, grads, loss)
         else:
             made = self.opt.step(self.split(members, self._looked_at(params, grads)), loss=loss)
+        if len(given) < len(grads):
+            params = [p for p, g in zip(params, grads, strict=True) if g is not None]
         if made and given:
-            increment_version([p for p, g in zip(params, grads, strict=True) if g is not None])
+            increment_version(params)
         return made
 
     def _is_unlike(self, grads: list[Any]) -> bool:
@@ -285,6 +288,11 @@ class Part:
             out.append(_structured(names, flat[at : at + len(some.params)]))
             at += len(some.params)
         return out
+
+
+def _joined(members: Sequence[Members]) -> list[Any]:
+    """The tensors of all groups."""
+    return [*chain.from_iterable(some.params for some in members)]
 
 
 def distinct(names: list[str] | None) -> list[str] | None:
