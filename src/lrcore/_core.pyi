@@ -50,6 +50,7 @@ class Plan:
     summed: list[int]
     loss_scale: float
     bad_tensor: int
+    strict: bool
     grad_norm: float
     scalars: list[list[float]]
     def __init__(
@@ -128,7 +129,6 @@ class Watch:
         self, tensors: list[Any], arrays: list[NDArray[Any]], axes: list[tuple[int, ...]]
     ) -> None: ...
     def moved(self, tensors: list[Any]) -> int: ...
-    def unlike(self, grads: list[Any]) -> bool: ...
 
 class FloatEnvironment:
     def __enter__(self) -> None: ...

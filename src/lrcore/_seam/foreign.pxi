@@ -155,23 +155,6 @@ cdef class Watch:
                 return i
         return -1
 
-    def unlike(self, list grads):
-        """Whether a gradient, where there is one, is of another dtype than its array."""
-        cdef lrc_foreign t
-        cdef lrc_exchange *exchange
-        cdef recent last = [NULL, NULL]
-        cdef Py_ssize_t i
-        for i in range(len(grads)):
-            if grads[i] is None:
-                continue
-            exchange = _exchange(grads[i], &last)
-            if exchange == NULL:
-                return True
-            exchange.describe(<void *>grads[i], &t)
-            if _foreign_dtype(&t) != _dtype(<cnp.ndarray>self.arrays[i]):
-                return True
-        return False
-
     cdef bint _same(self, tensor, cnp.ndarray a, tuple axes, recent *last) except -1:
         cdef lrc_foreign t
         cdef lrc_exchange *exchange = _exchange(tensor, last)

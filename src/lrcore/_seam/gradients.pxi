@@ -58,6 +58,9 @@ cdef int _set(Plan plan, Py_ssize_t i, grad) except -1:
             return _set_rows(plan, i, grad)
         if not plan.zeroing and not plan.collecting and _set_foreign(plan, i, grad):
             return 0
+        if plan.strict:
+            raise TypeError(f"grads{plan.labels[i]}: must be a tensor of the parameter's dtype that "
+                            f"can be read where it is, got {type(grad).__name__}")
         grad = _as_array(plan, i, grad)
     g = grad
     if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
@@ -112,6 +115,8 @@ cdef bint _set_foreign(Plan plan, Py_ssize_t i, grad) except -1:
     exchange.describe(<void *>grad, &t)
     number = _foreign_dtype(&t)
     if t.device != DL_CPU and t.device != DL_CUDA_HOST or number < 0 or t.ndim != ndim:
+        return False
+    if plan.strict and number != _dtype(p):
         return False
     for d in range(ndim):
         if t.shape[d] != cnp.PyArray_DIM(p, d):

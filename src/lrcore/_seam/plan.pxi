@@ -54,6 +54,7 @@ cdef class Plan:
     cdef bint busy, zeroing, adding
     cdef bint unnoted  # where a step writes has changed since it was noted
     cdef bint collecting  # gradients are wanted as arrays
+    cdef public bint strict  # a tensor of another library must have the dtype of its parameter
     cdef int64_t every  # measure IN_A_ROW of so many steps; 0: all, and refuse what cannot be
     cdef uint64_t apart  # where the gradients were when they were last found to be apart
 

@@ -218,8 +218,6 @@ class Part:
         if self._spread:
             grads = self._local(params, grads)
         given = [g for g in grads if g is not None]
-        if self._is_unlike(grads):
-            self._check_dtypes(params, grads)
         if not any(map(is_negative, given)):  # their memory is all there is to them
             made = self._try(members, params, grads, loss)
         else:
@@ -229,13 +227,6 @@ class Part:
         if made and given:
             increment_version(params)
         return made
-
-    def _is_unlike(self, grads: list[Any]) -> bool:
-        """Whether a gradient is not of its parameter's dtype, or nothing that can be looked at."""
-        try:
-            return self._watch.unlike(grads)
-        except RuntimeError:  # torch's, of what has no memory
-            return True
 
     def _check_dtypes(self, params: list[Any], grads: list[Any]) -> None:
         """Refuse a gradient of another dtype than torch would let it have."""
@@ -260,6 +251,7 @@ class Part:
         loss: float | None,
     ) -> bool:
         """A step with gradients as they are; with a closer look at them where that is refused."""
+        self.opt._plan.strict = True
         ready = list(grads)
         for i in self._turned:
             if ready[i] is not None and ready[i].ndim == len(self.axes[i]):
@@ -272,6 +264,7 @@ class Part:
 
     def _looked_at(self, params: list[Any], grads: list[Any]) -> list[Any]:
         """The gradients in a form that can be read, or an error that names one."""
+        self._check_dtypes(params, grads)
         grads = self._local(params, grads)
         return [
             as_gradient(self.who, f"the gradient of {label}", g, local(p).shape, axes)
