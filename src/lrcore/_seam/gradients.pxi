@@ -59,8 +59,8 @@ cdef int _set(Plan plan, Py_ssize_t i, grad) except -1:
         if not plan.zeroing and not plan.collecting and _set_foreign(plan, i, grad):
             return 0
         if plan.strict:
-            raise TypeError(f"grads{plan.labels[i]}: must be a tensor of the parameter's dtype that "
-                            f"can be read where it is, got {type(grad).__name__}")
+            raise TypeError(f"grads{plan.labels[i]}: must be a tensor of the parameter's dtype "
+                            f"that can be read where it is, got {type(grad).__name__}")
         grad = _as_array(plan, i, grad)
     g = grad
     if not cnp.PyArray_CheckExact(grad) and hasattr(grad, "mask"):
