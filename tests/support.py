@@ -88,3 +88,16 @@ def python(code: str, *, timeout: float = 60, **environment: str) -> str:
     """Run Python code in a process of its own; return what it printed."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LRCORE_", "OMP_"))}
     return run(sys.executable, "-c", code, timeout=timeout, env={**env, **environment}).stdout
+
+
+def read_terminal(ours: int, theirs: int) -> bytes:
+    """Return what a process writes to a terminal, of which it has one end, until it closes that."""
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    return seen

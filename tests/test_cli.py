@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support import read_json
+from support import read_json, read_terminal
 
 import lrcore
 from lrcore import tasks
@@ -414,14 +414,7 @@ def on_a_terminal(stream, *argv):
     process = subprocess.Popen(
         [sys.executable, "-m", "lrcore", *argv], env={**os.environ, "TERM": "xterm"}, **pipes
     )
-    os.close(theirs)
-    seen = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            seen += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
+    seen = read_terminal(ours, theirs)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     return seen.decode(), (out or err or b"").decode()

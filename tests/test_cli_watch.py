@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from log_files import RUNS, as_csv
+from support import read_terminal
 
 from lrcore.cli import watch as watch_command
 from lrcore.cli._follow import Followed
@@ -159,14 +160,7 @@ def test_a_terminal_shows_the_curve(log):
         stderr=subprocess.PIPE,
         env={**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
     )
-    os.close(theirs)
-    seen = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            seen += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
+    seen = read_terminal(ours, theirs)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (2, b"")
     text = seen.decode()

@@ -49,8 +49,6 @@ class Said:
     def __eq__(self, mask: object) -> bool:
         return bool(self.entries == (mask.entries if isinstance(mask, Said) else _entries(mask)))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return self.text
 
